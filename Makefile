@@ -1,0 +1,52 @@
+# Every target makes its own environment in .venv first. Beside each stands the plain command it comes to, for a shell where
+# the environment is active. Choose the Python with PYTHON=python3.12, the number of test processes with JOBS=4.
+
+PYTHON ?= python3
+JOBS ?= 2
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.PHONY: help demo test check bench soak fuzz clean
+
+help:           # what there is
+	@grep -E '^[a-z]+:.*# ' Makefile | sed 's/:[^#]*#/:/'
+
+$(STAMP): pyproject.toml        # python3 -m venv .venv && .venv/bin/pip install -e '.[dev]'
+	@$(PYTHON) -c 'import sys; v = sys.version_info; v >= (3, 11) or sys.exit( \
+	  f"Syncline needs Python 3.11 or newer; $(PYTHON) is {v[0]}.{v[1]}. Choose another: make PYTHON=python3.12")'
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+	  echo "Python's venv module is missing. On Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	@touch $(STAMP)
+
+demo: $(STAMP)  # syncline demo --seconds 20
+	$(BIN)/syncline demo --seconds 20
+
+test: $(STAMP)  # ruff check . && ruff format --check . && mypy && pytest -n 2
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest -n $(JOBS)
+
+check: $(STAMP) # ruff check . && ruff format --check . && mypy && lint-imports
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+
+BENCHES := ingest_resolve log_append sqlite_capture end_to_end latency
+
+bench: $(STAMP) # python -m benchmarks.NAME, for each
+	@set -e; for name in $(BENCHES); do echo "== $$name"; $(BIN)/python -m benchmarks.$$name; done
+
+soak: $(STAMP)  # syncline demo --seconds 3600 --json
+	$(BIN)/syncline demo --seconds 3600 --json
+
+fuzz: $(STAMP)  # python -m syncline.sim run --seeds 100000
+	$(BIN)/python -m syncline.sim run --seeds 100000
+
+clean:          # rm -rf .venv and the caches
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache build dist
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,35 @@
+"""`syncline check`: the doctor. Every precondition that is not met, with the statement that fixes it."""
+
+import asyncio
+
+from syncline.cli import facade
+from syncline.cli.exits import Exit
+from syncline.cli.options import Config, ConfigOption, Json, config_path
+from syncline.cli.prepare import space_of
+from syncline.cli.render import Screen, counted
+from syncline.model.errors import MissingTable, Problem, TablesDiffer
+
+# What can be put right at the peers; every other problem is one of the configuration.
+PRECONDITIONS = (Problem, TablesDiffer, MissingTable)
+
+
+def check(config: Config = None, option: ConfigOption = None, as_json: Json = False) -> int:
+    """Tell every unmet precondition, and its fix.
+
+    Looks at configuration, peers and log; changes nothing.
+    """
+    screen = Screen(as_json)
+    space = space_of(config_path(config, option))
+    problems = asyncio.run(facade.hub_for(space).check())
+    for problem in problems:
+        problem.file = problem.file or (space.path if problem.line else "")
+        screen.say(problem.text(), style="yellow")
+    screen.data({"ok": not problems, "problems": [problem.as_json() for problem in problems]})
+    if not problems:
+        screen.say(
+            f"{space.path} is ready: {counted(len(space.peers), 'peer')}, {counted(len(space.collections), 'collection')}",
+            style="green",
+        )
+        return Exit.OK
+    screen.say(counted(len(problems), "problem"))
+    return Exit.DIFFERENT if all(type(problem) in PRECONDITIONS for problem in problems) else Exit.USAGE

@@ -1,0 +1,95 @@
+"""`syncline conflicts list|show|resolve`: what was contested, who lost, and the inbox of what a person has to settle."""
+
+import asyncio
+from typing import Annotated
+
+import typer
+
+from syncline.cli import facade
+from syncline.cli.exits import Exit
+from syncline.cli.facade import Report
+from syncline.cli.options import After, Config, ConfigOption, InCollection, Json, Limit, config_path, exactly, with_config
+from syncline.cli.render import Screen, value_text
+from syncline.config.load import load
+from syncline.model.errors import UsageError
+
+ORDER = ("id", "open", "time", "collection", "key", "field", "rule", "winner", "ours", "theirs")
+IdWords = Annotated[list[str], typer.Argument(metavar="[CONFIG] ID", help="The conflict, as `conflicts list` names it.")]
+
+app = typer.Typer(no_args_is_help=True, help="List conflicts, show both sides, settle the open ones.")
+
+
+@app.command("list")
+def listing(
+    config: Config = None,
+    everything: Annotated[bool, typer.Option("--all", help="Also those that a rule has settled.")] = False,
+    collection: InCollection = None,
+    limit: Limit = 100,
+    after: After = None,
+    option: ConfigOption = None,
+    as_json: Json = False,
+) -> int:
+    """List conflicts that wait for a person, or all."""
+    screen = Screen(as_json)
+    hub = facade.hub_for(load(config_path(config, option), absent_ok=True))
+    found = asyncio.run(hub.conflicts(not everything, collection, limit, after))
+    screen.data({"conflicts": found})
+    if not found:
+        screen.say("no conflicts" if everything else "no open conflicts")
+        return Exit.OK
+    screen.records([{**one, "ours": _side(one, "ours"), "theirs": _side(one, "theirs")} for one in found], ORDER, only=True)
+    if len(found) == limit:
+        screen.say(f"more with --after {found[-1].get('id')}")
+    return Exit.OK
+
+
+@app.command()
+def show(words: IdWords, config: ConfigOption = None, as_json: Json = False) -> int:
+    """Show one conflict with both images."""
+    screen = Screen(as_json)
+    path, rest = with_config(words, config)
+    (name,) = exactly(rest, "ID")
+    found = asyncio.run(facade.hub_for(load(path, absent_ok=True)).conflict(name))
+    screen.data(found)
+    screen.details(found)
+    return Exit.OK
+
+
+@app.command()
+def resolve(
+    words: IdWords,
+    take: Annotated[str | None, typer.Option("--take", metavar="PEER", help="Let this peer's side stand.")] = None,
+    sets: Annotated[
+        list[str] | None, typer.Option("--set", metavar="FIELD=VALUE", help="Set a field; may be repeated.")
+    ] = None,
+    config: ConfigOption = None,
+    as_json: Json = False,
+) -> int:
+    """Settle a conflict; the decision travels as an ordinary change."""
+    screen = Screen(as_json)
+    path, rest = with_config(words, config)
+    (name,) = exactly(rest, "ID")
+    values = _pairs(sets or [])
+    if (take is None) == (not values):
+        raise UsageError("say how to settle it", hint="give either --take PEER or --set FIELD=VALUE")
+    settled = asyncio.run(facade.hub_for(load(path, absent_ok=True)).settle(name, take, values))
+    screen.data(settled)
+    screen.say(f"settled {name}; it travels with the next run", style="green")
+    return Exit.OK
+
+
+def _side(conflict: Report, name: str) -> str:
+    """Who wrote what; a whole row is named by being there or not."""
+    side = conflict.get(name) or {}
+    value = value_text(side["value"]) if "value" in side else "(deleted)" if side.get("row") is None else "(row)"
+    return f"{side.get('peer', '')} {value}".strip()
+
+
+def _pairs(words: list[str]) -> dict[str, str]:
+    pairs = {}
+    for word in words:
+        field, equals, value = word.partition("=")
+        if not equals or not field:
+            raise UsageError("--set needs FIELD=VALUE", why=f"{word!r} has no '='", hint="write --set city=Bonn")
+        pairs[field] = value
+    return pairs

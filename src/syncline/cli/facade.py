@@ -1,0 +1,97 @@
+"""What the verbs ask of the engine: one protocol, and the one place that connects it. The verbs know nothing else of it."""
+
+import asyncio
+from typing import Any, Protocol, TypeAlias
+
+from syncline.hub.space_hub import SpaceHub
+from syncline.model.errors import Problem
+from syncline.model.event import Listener
+from syncline.model.space import Space
+
+Report: TypeAlias = dict[str, Any]  # what is printed as JSON, as it is
+
+
+class Facade(Protocol):
+    """A space in the hands of a verb. Every method opens what it needs and closes it again; all raise SynclineError.
+
+    An event whose detail has `done` and `total` (rows) moves a progress bar named by event, peer and collection.
+    """
+
+    async def check(self) -> list[Problem]:
+        """Every unmet precondition at peers and log, each with the statement that fixes it."""
+        ...
+
+    async def plan(self) -> Report:
+        """What the first run would do; changes nothing.
+
+        {"peers": {name: {state, rows_to_fill, rows_to_copy, differing, deletes, statements: [..]}},
+         "collections": {name: {peer: {rows_to_fill, rows_to_copy, differing, deletes}}},
+         "conflicts": [{collection, key, field, rule, ...}]}
+        """
+        ...
+
+    async def run(self, until_idle: bool, on_event: Listener, stop: asyncio.Event) -> Report:
+        """Serve until `stop`, or until everything captured is delivered and compared. The final status.
+
+        Until idle, it has the key "converged": whether all peers were compared and equal. `status()` may be called meanwhile.
+        """
+        ...
+
+    async def status(self) -> Report:
+        """{"space", "hub": {"running", "pid"}, "log": {"head", "floor", "bytes"}, "peers": {name: {state, reason,
+        "collections": {name: {state, lag_entries, lag_seconds, log_offset, watermark, parked, conflicts, verified_through}}}}}
+        """
+        ...
+
+    async def conflicts(self, open_only: bool, collection: str | None, limit: int, after: str | None) -> list[Report]:
+        """Conflicts in the log's order, each with an `id`; `after` is the id to go on from."""
+        ...
+
+    async def conflict(self, id: str) -> Report:
+        """One conflict with both images. UsageError if there is none of that id."""
+        ...
+
+    async def settle(self, id: str, take: str | None, sets: dict[str, str]) -> Report:
+        """Settle a conflict by taking a peer's side or setting fields; the decision travels as an ordinary change."""
+        ...
+
+    async def parked(self, collection: str | None, limit: int, after: str | None) -> list[Report]:
+        """Rows that a peer refused, each with an `id`, in the log's order."""
+        ...
+
+    async def retry_parked(self, id: str) -> Report:
+        """Try a parked row again, with its then current values."""
+        ...
+
+    async def skip_parked(self, id: str) -> Report:
+        """Give a parked row up at its peer; the peer's own row stands."""
+        ...
+
+    async def verify(self, repair: bool, on_event: Listener) -> Report:
+        """Compare all peers row by row.
+
+        {"equal", "rows", "pending", "differences": [{collection, key, fields, "peers": {peer: value}, "state": drift|pending}],
+         "verified_through": {...}}
+        """
+        ...
+
+    async def history(self, collection: str, key: tuple[str, ...]) -> list[Report]:
+        """Every value of a row: origin, time, rule and loser. The key's parts are as typed, in key order."""
+        ...
+
+    async def pause(self, peer: str | None) -> Report:
+        """Stop a peer, or all, from taking part; the log keeps what it misses."""
+        ...
+
+    async def resume(self, peer: str | None, rejoin: bool, authority: str | None, approve: bool) -> Report:
+        """Let a peer, or all, take part again; `rejoin` compares and merges first, `approve` lets a held mass change pass."""
+        ...
+
+    async def teardown(self, peer: str | None, yes: bool) -> Report:
+        """Remove every trace of Syncline from a peer, or from all."""
+        ...
+
+
+def hub_for(space: Space) -> Facade:
+    """The engine for a space."""
+    return SpaceHub(space)

@@ -1,0 +1,62 @@
+"""`syncline history`: why a row has its values: who wrote each, when, by which rule, and what lost."""
+
+import asyncio
+from typing import Annotated
+
+import typer
+
+from syncline.cli import facade
+from syncline.cli.exits import Exit
+from syncline.cli.facade import Report
+from syncline.cli.options import ConfigOption, Json, with_config
+from syncline.cli.render import Screen, value_text
+from syncline.config.load import load
+from syncline.model.errors import UsageError
+
+ORDER = ("offset", "time", "origin", "change", "what", "decided")
+
+
+def history(
+    words: Annotated[
+        list[str], typer.Argument(metavar="[CONFIG] COLLECTION KEY...", help="The row; one word per part of the key.")
+    ],
+    config: ConfigOption = None,
+    as_json: Json = False,
+) -> int:
+    """Tell why a row has its values.
+
+    Each value's origin and time, the rule that decided and what lost, in the log's order.
+    """
+    screen = Screen(as_json)
+    path, rest = with_config(words, config)
+    if len(rest) < 2:
+        raise UsageError(
+            "this verb needs COLLECTION and KEY", hint="write history [CONFIG] COLLECTION KEY, one word per part of the key"
+        )
+    collection, *key = rest
+    records = asyncio.run(facade.hub_for(load(path, absent_ok=True)).history(collection, tuple(key)))
+    screen.data({"collection": collection, "key": key, "history": records})
+    if records:
+        screen.records([{**step, "what": _what(step), "decided": _decided(step)} for step in records], ORDER, only=True)
+    else:
+        screen.say(f"the log holds nothing about {collection} {', '.join(key)}")
+    return Exit.OK
+
+
+def _what(step: Report) -> str:
+    """What the step did to the row: changed fields, or the whole row."""
+    if step.get("fields"):
+        return "; ".join(f"{name}: {value_text(old)} -> {value_text(new)}" for name, (old, new) in step["fields"].items())
+    row = step.get("after") or step.get("before") or {}
+    return "; ".join(f"{name}: {value_text(value)}" for name, value in row.items()) or str(step.get("reason") or "")
+
+
+def _decided(step: Report) -> str:
+    """The rules that were asked, who won, and what lost."""
+    return "; ".join(
+        f"{one.get('field') or 'row'}: {one.get('rule')}, {'open' if one.get('open') else one.get('winner')} stands"
+        + "".join(
+            f", lost {side.get('peer')} {value_text(side.get('value', side.get('row')))}" for side in one.get("loser", [])
+        )
+        for one in step.get("conflicts", [])
+    )

@@ -1,0 +1,132 @@
+"""`syncline init`: look at the peers, propose a configuration, write it. Touches no peer."""
+
+import asyncio
+import os
+import re
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from syncline.cli.exits import Exit
+from syncline.cli.options import DEFAULT_CONFIG, Json
+from syncline.cli.render import Screen, counted
+from syncline.config.address import Site, peer_address, sqlite_url
+from syncline.config.propose import Remarks, propose
+from syncline.config.secrets import show
+from syncline.config.write import write
+from syncline.model.errors import ConfigError, Problem, UsageError
+from syncline.model.schema import Table
+from syncline.model.space import PeerSpec, Space
+from syncline.peers.registry import open_peer, schemes
+
+_NOT_A_NAME = re.compile(r"[^A-Za-z0-9_.-]+")
+
+
+def init(
+    places: Annotated[list[str], typer.Argument(metavar="PATH-OR-URL...", help="The peers: SQLite files or addresses.")],
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="CONFIG", help="The file to write.")] = DEFAULT_CONFIG,
+    name: Annotated[
+        str | None, typer.Option("--space", metavar="NAME", help="The space's name.  [default: the folder's]")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite the file if it is there.")] = False,
+    as_json: Json = False,
+) -> int:
+    """Look at peers, and write a configuration for them.
+
+    It proposes every table that all of them have, and touches none.
+    """
+    screen = Screen(as_json)
+    if len(places) < 2:
+        raise UsageError("a space needs at least two peers", hint="write init PATH-OR-URL PATH-OR-URL...")
+    if out.exists() and not force:
+        raise UsageError(
+            f"{show(str(out))} is there already", hint="choose another name with --out, or overwrite it with --force"
+        )
+    folder = Path(os.path.abspath(out)).parent
+    if not folder.is_dir():
+        raise UsageError(f"there is no folder {show(str(folder))}", hint="create it, or choose another place with --out")
+    peers, urls = _peers(places, folder)
+    space, remarks = propose(name or _as_name(folder.name, "space"), peers, asyncio.run(_tables(urls)))
+    if not space.collections:
+        why = "; ".join(f"{table}: {reason}" for table, reason in remarks.left_out.items()) or "they have no tables"
+        raise UsageError("the peers have no table in common that can be synchronised", why=why, hint="compare their schemas")
+    _write(out, write(space, remarks), force)
+    screen.data(
+        {"written": str(out), "space": space.name, "collections": list(space.collections), "left_out": remarks.left_out}
+    )
+    _show(screen, out, space, remarks)
+    return Exit.OK
+
+
+def _peers(places: list[str], folder: Path) -> tuple[list[PeerSpec], dict[str, str]]:
+    """The peers as they will be written, and their absolute addresses by name. Raises ConfigError."""
+    site = Site(folder, os.environ, schemes())
+    peers: list[PeerSpec] = []
+    urls: dict[str, str] = {}
+    problems: list[Problem] = []
+    for place in places:
+        written = place if "://" in place else sqlite_url(_relative(place, folder))
+        address, found = peer_address(written, site)
+        problems += found
+        if address is None:
+            continue
+        name = _unused(_as_name(Path(place.partition("?")[0]).stem, "peer"), urls)
+        if address.url in urls.values():
+            problems.append(Problem(f"{show(place)} is named twice", hint="name each peer once"))
+        peers.append(PeerSpec(name, written))
+        urls[name] = address.url
+    if problems:
+        raise ConfigError("these peers cannot be looked at", tuple(problems), why="nothing was written")
+    return peers, urls
+
+
+def _relative(place: str, folder: Path) -> str:
+    """A path as the configuration in `folder` says it: relative if it was given so."""
+    if os.path.isabs(place):
+        return place
+    there = os.path.join(
+        os.path.realpath(os.path.dirname(place)), os.path.basename(place)
+    )  # folders may be links: '..' must lead back
+    return os.path.relpath(there, os.path.realpath(folder))
+
+
+async def _tables(urls: dict[str, str]) -> dict[str, dict[str, Table]]:
+    tables: dict[str, dict[str, Table]] = {}
+    for name, url in urls.items():
+        peer = open_peer(name, url)
+        try:
+            await peer.connect()
+            tables[name] = await peer.inspect()
+        finally:
+            await peer.close()
+    return tables
+
+
+def _as_name(text: str, otherwise: str) -> str:
+    """A name that the configuration accepts."""
+    return _NOT_A_NAME.sub("-", text).strip("-._")[:60] or otherwise
+
+
+def _unused(name: str, taken: dict[str, str]) -> str:
+    if name not in taken:
+        return name
+    return next(found for number in range(2, len(taken) + 3) if (found := f"{name}-{number}") not in taken)
+
+
+def _write(out: Path, text: str, force: bool) -> None:
+    try:
+        with out.open("w" if force else "x", encoding="utf-8") as file:
+            file.write(text)
+    except OSError as error:
+        why = error.strerror or str(error)
+        raise UsageError(f"{show(str(out))} cannot be written", why=why, hint="choose another place with --out") from error
+
+
+def _show(screen: Screen, out: Path, space: Space, remarks: Remarks) -> None:
+    screen.say(
+        f"wrote {out}: {counted(len(space.peers), 'peer')}, {counted(len(space.collections), 'collection')}", style="green"
+    )
+    for table, reason in remarks.left_out.items():
+        screen.say(f"left out {table}: {reason}", style="yellow")
+    screen.say(f"next: read it, then syncline check {out}")

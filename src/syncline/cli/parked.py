@@ -1,0 +1,63 @@
+"""`syncline parked list|retry|skip`: rows that one peer refused, with the reason; their keys wait, the rest flows."""
+
+import asyncio
+from typing import Annotated
+
+import typer
+
+from syncline.cli import facade
+from syncline.cli.exits import Exit
+from syncline.cli.options import After, Config, ConfigOption, InCollection, Json, Limit, config_path, exactly, with_config
+from syncline.cli.render import Screen
+from syncline.config.load import load
+
+ORDER = ("id", "peer", "collection", "key", "code", "reason", "time", "attempts", "retrying")
+IdWords = Annotated[list[str], typer.Argument(metavar="[CONFIG] ID", help="The parked row, as `parked list` names it.")]
+
+app = typer.Typer(no_args_is_help=True, help="List parked rows, try them again, or give them up.")
+
+
+@app.command("list")
+def listing(
+    config: Config = None,
+    collection: InCollection = None,
+    limit: Limit = 100,
+    after: After = None,
+    option: ConfigOption = None,
+    as_json: Json = False,
+) -> int:
+    """List the rows that a peer refused, and why."""
+    screen = Screen(as_json)
+    found = asyncio.run(facade.hub_for(load(config_path(config, option), absent_ok=True)).parked(collection, limit, after))
+    screen.data({"parked": found})
+    if not found:
+        screen.say("nothing is parked")
+        return Exit.OK
+    screen.records(found, ORDER, only=True)
+    if len(found) == limit:
+        screen.say(f"more with --after {found[-1].get('id')}")
+    return Exit.OK
+
+
+@app.command()
+def retry(words: IdWords, config: ConfigOption = None, as_json: Json = False) -> int:
+    """Try a parked row again, with its then current values."""
+    screen = Screen(as_json)
+    path, rest = with_config(words, config)
+    (name,) = exactly(rest, "ID")
+    report = asyncio.run(facade.hub_for(load(path, absent_ok=True)).retry_parked(name))
+    screen.data(report)
+    screen.say(f"{name} is tried again with the next run", style="green")
+    return Exit.OK
+
+
+@app.command()
+def skip(words: IdWords, config: ConfigOption = None, as_json: Json = False) -> int:
+    """Give a parked row up at its peer; the peer's own row stands."""
+    screen = Screen(as_json)
+    path, rest = with_config(words, config)
+    (name,) = exactly(rest, "ID")
+    report = asyncio.run(facade.hub_for(load(path, absent_ok=True)).skip_parked(name))
+    screen.data(report)
+    screen.say(f"{name} is given up", style="green")
+    return Exit.OK

@@ -1,0 +1,62 @@
+"""`syncline verify`: compare all peers row by row, and say where they differ."""
+
+import asyncio
+from typing import Annotated
+
+import typer
+
+from syncline.cli import facade
+from syncline.cli.board import watch
+from syncline.cli.exits import Exit
+from syncline.cli.facade import Facade, Report
+from syncline.cli.feed import Feed
+from syncline.cli.options import Config, ConfigOption, Json, config_path
+from syncline.cli.render import Screen
+from syncline.config.load import load
+
+ORDER = ("collection", "key", "fields", "state")
+
+
+def verify(
+    config: Config = None,
+    repair: Annotated[
+        bool, typer.Option("--repair", help="Settle differences through the log, by the field policies.")
+    ] = False,
+    option: ConfigOption = None,
+    as_json: Json = False,
+) -> int:
+    """Compare all peers row by row.
+
+    Names peer, collection, key and fields of every difference; exits 1 if there is one.
+    """
+    screen = Screen(as_json)
+    report = asyncio.run(_verify(facade.hub_for(load(config_path(config, option), absent_ok=True)), repair, screen))
+    screen.data(report)
+    _show(screen, report)
+    return Exit.OK if report.get("equal") else Exit.DIFFERENT
+
+
+async def _verify(hub: Facade, repair: bool, screen: Screen) -> Report:
+    feed = Feed()
+    return await watch(screen, feed, hub.verify(repair, feed))
+
+
+def _show(screen: Screen, report: Report) -> None:
+    differences = report.get("differences", [])
+    if differences:
+        flat = [
+            {**{name: value for name, value in one.items() if name != "peers"}, **one.get("peers", {})} for one in differences
+        ]
+        screen.records(flat, ORDER)
+    rows = report.get("rows", 0)
+    through = ", ".join(f"{name} {offset}" for name, offset in report.get("verified_through", {}).items())
+    if report.get("equal"):
+        screen.say(f"equal: {rows:,} rows compared" + (f"; verified through {through}" if through else ""), style="green")
+    else:
+        drift = report.get("drift", sum(1 for one in differences if one.get("state") == "drift"))
+        screen.say(f"not equal: {rows:,} rows compared, {drift:,} differ", style="red")
+    if report.get("not_compared"):
+        screen.say(f"not compared, because not reachable: {', '.join(report['not_compared'])}", style="yellow")
+    for name, what in (("pending", "are under way"), ("parked", "are parked"), ("repaired", "were repaired through the log")):
+        if report.get(name):
+            screen.say(f"{report[name]:,} rows {what}", style="cyan")

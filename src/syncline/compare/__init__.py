@@ -1,0 +1,1 @@
+"""Floor 1, decisions: digests, key ranges and row differences, pure."""

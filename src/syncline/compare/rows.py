@@ -1,0 +1,33 @@
+"""Row differences: which keys differ between copies of a range, and in which fields. Pure."""
+
+from collections.abc import Mapping, Sequence
+
+from syncline.model.value import ABSENT, Key, Row, Value
+
+
+def differing_keys(copies: Sequence[Mapping[Key, Row]]) -> list[Key]:
+    """The keys that are not the same in all copies of a range."""
+    keys = dict.fromkeys(key for copy in copies for key in copy)
+    return [key for key in keys if any(copy.get(key) != copies[0].get(key) for copy in copies[1:])]
+
+
+def differing_fields(columns: Sequence[str], rows: Sequence[Row | None]) -> tuple[str, ...]:
+    """The fields in which the rows differ; all columns if some copy has no row."""
+    present = [row for row in rows if row is not None]
+    if len(present) < len(rows):
+        return tuple(columns)
+    return tuple(name for place, name in enumerate(columns) if len({_cell(row, place) for row in present}) > 1)
+
+
+def _cell(row: Row, place: int) -> tuple[type, Value]:
+    value = row[place] if place < len(row) else ABSENT
+    return type(value), value
+
+
+def prevailing(rows: Mapping[str, Row | None]) -> Row | None:
+    """The row that most peers hold; the first peer's among equals."""
+    counts: dict[Row | None, int] = {}
+    for row in rows.values():
+        counts[row] = counts.get(row, 0) + 1
+    best = max(counts.values())
+    return next(row for row in rows.values() if counts[row] == best)

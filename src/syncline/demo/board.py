@@ -1,0 +1,75 @@
+"""The demo's live view: what each office wrote, how far behind it is, conflicts by rule, and the story so far."""
+
+import time
+from collections import deque
+from types import TracebackType
+from typing import Any, Self
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from syncline.model.event import Event
+
+Report = dict[str, Any]
+STORY_LINES = 9
+
+
+class Board:
+    """Draws on a terminal; on anything else it prints the story line by line."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._live = Live(console=console, auto_refresh=False, transient=True) if console.is_terminal else None
+        self._story: deque[str] = deque(maxlen=STORY_LINES)
+        self._begun = time.monotonic()
+        self._last: tuple[Report, dict[str, tuple[int, int]]] = ({}, {})
+
+    def __enter__(self) -> Self:
+        if self._live is not None:
+            self._live.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if self._live is not None:
+            self._live.stop()
+
+    def say(self, line: str) -> None:
+        """One line of the story."""
+        told = f"{time.monotonic() - self._begun:6.1f} s  {line}"
+        self._story.append(told)
+        if self._live is None:
+            self._console.print(told, highlight=False)
+        else:
+            self.draw(*self._last)
+
+    def event(self, event: Event) -> None:
+        """Events of the final run: only what people want to see."""
+        if event.name == "verify.progress" and self._live is not None:
+            self.draw(*self._last)
+
+    def draw(self, status: Report, written: dict[str, tuple[int, int]]) -> None:
+        """The picture of now."""
+        self._last = (status or self._last[0], written)
+        if self._live is not None:
+            self._live.update(self._picture(status, written), refresh=True)
+
+    def _picture(self, status: Report, written: dict[str, tuple[int, int]]) -> Group:
+        table = Table(title="three offices, one log", title_justify="left", expand=False)
+        for name in ("office", "state", "transactions", "writes", "behind", "parked"):
+            table.add_column(name, justify="left" if name in ("office", "state") else "right")
+        peers = status.get("peers", {})
+        for office, (transactions, writes) in written.items():
+            peer = peers.get(office, {})
+            collections = peer.get("collections", {}).values()
+            behind = max((one["lag_entries"] for one in collections), default=0)
+            parked = sum(one["parked"] for one in collections)
+            state = peer.get("state", "?") if status else "hub down"
+            style = {"live": "green", "paused": "yellow"}.get(state, "red")
+            table.add_row(office, Text(state, style=style), f"{transactions:,}", f"{writes:,}", f"{behind:,}", str(parked))
+        rules = ", ".join(f"{rule} {count}" for rule, count in sorted(status.get("rules", {}).items())) or "none yet"
+        log = status.get("log", {})
+        facts = Text(f"conflicts by rule: {rules}\nlog: {log.get('head', 0):,} entries, {log.get('bytes', 0) / 1024:,.0f} KiB")
+        return Group(table, facts, Panel("\n".join(self._story), title="what happens", title_align="left"))

@@ -1,0 +1,41 @@
+"""Is this the peer whose history the log knows? Pure checks over what it shows and what the log recorded."""
+
+from syncline.engine.state import PeerRecord
+from syncline.model.errors import PeerRestored
+from syncline.model.stamp import Offset, Position
+from syncline.peers.protocol import Identity
+
+
+def verify_identity(record: PeerRecord, shown: Identity, head: Offset) -> None:
+    """Raise PeerRestored with the evidence unless the peer's history continues the one in the log (torture F20, F26-F28)."""
+    if not record.holds_window or not record.incarnation:
+        return
+    why = _evidence(record, shown, head, record.position)
+    if why:
+        raise PeerRestored(
+            "this is not the copy that the log knows",
+            peer=record.name,
+            why=why,
+            hint=f"let it join again by compare-and-merge: 'syncline resume {record.name} --rejoin'",
+        )
+
+
+def continues(record: PeerRecord, shown: Identity, head: Offset) -> bool:
+    """Whether a peer that comes back has the history that the log had of it up to `record.since`, and what it did since."""
+    return bool(record.incarnation) and record.since is not None and not _evidence(record, shown, head, record.since)
+
+
+def _evidence(record: PeerRecord, shown: Identity, head: Offset, position: Position | None) -> str:
+    if shown.fresh:
+        return "Syncline's tables are gone from it: it was replaced, or torn down by hand"
+    if shown.incarnation != record.incarnation:
+        return f"its incarnation is {shown.incarnation}, the log knows {record.incarnation}"
+    if record.nonces and shown.nonce not in record.nonces:
+        return "its session mark is not the last one that was set: it was restored from a copy, or a copy of it was used"
+    if shown.watermark > head:
+        return f"it has entries up to {shown.watermark}, but the log ends at {head}: the log was restored from a copy"
+    if shown.watermark < record.captured and record.captured != record.joined_at:
+        return f"its watermark {shown.watermark} is behind {record.captured}, which it had confirmed: it went back in time"
+    if position is not None and shown.position < position:
+        return f"its history ends at {shown.position.major}, before {position.major}, which was captured from it"
+    return ""

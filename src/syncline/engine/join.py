@@ -1,0 +1,377 @@
+"""Joining: an empty peer is filled, a populated one is compared and merged, range by range, while the stream runs.
+
+A range is read at a live peer and at the joining one; once the log has both histories up to those reads, the outcome is
+appended in log order: so a fill is always the then-current row, and a streamed change is never overwritten by an older one.
+Rows not compared yet are not written at the joining peer. Progress is in the log, so a crash resumes at the last range.
+See docs/decisions/0004.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from syncline.engine.clock import Clock
+from syncline.engine.closing import closing
+from syncline.engine.identity import continues
+from syncline.engine.ingest import Ingest
+from syncline.engine.memory import Memory
+from syncline.engine.range_merge import Own, RangeRows, Where, merge_range
+from syncline.engine.state import PeerRecord, Stage, State
+from syncline.merge.policy import RuleBook
+from syncline.merge.transact import settle
+from syncline.merge.window import Window
+from syncline.model.change import Change, Transaction
+from syncline.model.entry import Entry, Kind
+from syncline.model.errors import PeerError, PeerUnreachable
+from syncline.model.event import Event, Listener
+from syncline.model.key import order
+from syncline.model.limits import SNAPSHOT_ROWS_MAX
+from syncline.model.schema import Collection
+from syncline.model.stamp import Micros, Offset, Position
+from syncline.model.value import Key, Row
+from syncline.peers.protocol import Chunk, Identity, Peer
+
+RANGES_AHEAD = 8  # a join may run so many ranges ahead of their delivery
+LOOK_SECONDS = 0.1  # between two looks for a peer to read from
+
+
+class Member(Protocol):
+    """A running session, as a join needs it."""
+
+    name: str
+    peer: Peer
+    clock_offset: Micros
+    receives_only: frozenset[str]  # collections
+    sends_only: frozenset[str]
+
+    @property
+    def ready(self) -> bool:
+        """Whether its rows may serve as reference: live and connected."""
+        ...
+
+    async def wait_captured(self, end: Position) -> bool:
+        """Wait until the log has its history up to `end`; False if its session ends before."""
+        ...
+
+    async def wait_delivered(self, upto: Offset) -> None:
+        """Wait until it was given everything up to `upto`."""
+        ...
+
+
+@dataclass
+class Progress:
+    """A join under way: what the joining peer did itself, and what arrived from it beyond the ranges done."""
+
+    memory: Memory
+    own: Own = field(default_factory=Own)
+    reading: str = ""  # the collection whose range is being read
+    waiting: list[tuple[Transaction, Micros]] = field(default_factory=list)  # with corrected commit times
+    ends: deque[Offset] = field(default_factory=lambda: deque(maxlen=RANGES_AHEAD))  # where the last ranges end in the log
+
+
+@dataclass(frozen=True)
+class RangeRead:
+    """One range as it was read: after < key <= upto, nothing above offset `pin` is released since."""
+
+    after: Key | None
+    upto: Key | None
+    theirs: Chunk
+    mine: Chunk
+    pin: Offset
+
+    def has(self, key: Key) -> bool:
+        """Whether a key is of this range."""
+        rank = order(key)
+        return (self.after is None or rank > order(self.after)) and (self.upto is None or rank <= order(self.upto))
+
+
+class ReferenceLost(Exception):
+    """The peer whose rows were being read cannot be read any more."""
+
+
+class Joiner:
+    """All joins of a space, one at a time per peer."""
+
+    def __init__(
+        self,
+        collections: Mapping[str, Collection],
+        book: RuleBook,
+        authority: Mapping[str, str],
+        seed: str,
+        state: State,
+        window: Window,
+        ingest: Ingest,
+        clock: Clock,
+        emit: Listener,
+    ) -> None:
+        self._collections, self._book, self._authority, self._seed = collections, book, authority, seed
+        self._state, self._window, self._ingest, self._clock, self._emit = state, window, ingest, clock, emit
+        self.members: dict[str, Member] = {}
+        self._progress: dict[str, Progress] = {}
+
+    # -- beginning --------------------------------------------------------------------------------------------------------
+
+    async def begin(self, peer: Peer, identity: Identity) -> None:
+        """Enter a new peer into the space. The very first one is the seed: its rows are the space's rows."""
+        name, record = peer.name, self._state.peer(peer.name)
+        while not (self._has_seed(name) or name == self._seed or record.rejoining):
+            await asyncio.sleep(LOOK_SECONDS)
+        first = not self._has_seed(name) and not record.rejoining
+        since: Position | None = identity.position
+        if record.rejoining:
+            since = record.since if continues(record, identity, self._state.head) else None
+        body = {
+            "stage": (Stage.LIVE if first else Stage.JOINING).value,
+            "position": _plain(identity.position),
+            "since": _plain(since) if since is not None else None,
+            "had": identity.watermark,
+        }
+
+        def build(offset: Offset) -> list[Entry]:
+            if record.stage is not Stage.NEW:
+                return []  # somebody paused it meanwhile
+            return [Entry(offset, Kind.PEER, name, time=self._clock.now(), body=dict(body))]
+
+        if await self._ingest.command(build):
+            self._emit(Event("peer.joining", name, detail={"seed": first}))
+
+    def _has_seed(self, name: str) -> bool:
+        return any(one.footing is Stage.LIVE for one in self._state.peers.values() if one.name != name)
+
+    # -- the joining peer's own writes, seen by ingest ----------------------------------------------------------------------
+
+    def admit(self, name: str, transaction: Transaction, changes: tuple[Change, ...]) -> tuple[Change, ...]:
+        """The changes of rows that are joined already. Others are in the ranges to come, or wait for the one being read."""
+        progress = self._of(name)
+        kept: list[Change] = []
+        held: list[Change] = []
+        for change in changes:
+            if self.is_unjoined(name, (change.collection, change.key)):
+                _note(progress.own, change)
+                held.append(change)
+            else:
+                kept.append(change)
+        if held and progress.reading:
+            late = Transaction(name, transaction.position, transaction.context, transaction.time, tuple(held))
+            progress.waiting.append((late, self._ingest.time_of(transaction, self.members[name].clock_offset)))
+        return changes if not held else tuple(kept)
+
+    def is_unjoined(self, peer: str, where: Where) -> bool:
+        """Whether a row of a joining peer has not been compared with the space's yet."""
+        record = self._state.peer(peer)
+        if where[0] in record.joined:
+            return False
+        boundary = record.joins.get(where[0])
+        return boundary is None or order(where[1]) > order(boundary)
+
+    def pass_over(self, peer: str, where: Where) -> None:
+        """The peer was not told that the space deleted this row: when it is compared, it must not come back by that."""
+        self._of(peer).own.removed.add(where)
+
+    def _of(self, name: str) -> Progress:
+        progress = self._progress.get(name)
+        if progress is None:
+            progress = self._progress[name] = Progress(Memory(self._ingest.tail, self._state.peer(name).had))
+        return progress
+
+    # -- the join itself ----------------------------------------------------------------------------------------------------
+
+    async def join(self, member: Member) -> None:
+        """Bring a joining peer in. Returns when it is live. Resumes where the log says it was."""
+        record, progress = self._state.peer(member.name), self._of(member.name)
+        try:
+            await self._recall(member, record, progress.own)
+            await self._recall_deletes(member.name, record, progress.own)
+            for name, collection in self._collections.items():
+                if name not in record.joined:
+                    await self._join_collection(member, collection, record, progress)
+            await self._ingest.command(
+                lambda offset: [Entry(offset, Kind.PEER, member.name, time=self._clock.now(), body={"stage": Stage.LIVE.value})]
+            )
+        finally:
+            self._window.pins.pop(member.name, None)
+            self._progress.pop(member.name, None)
+        self._emit(Event("peer.joined", member.name))
+
+    async def _recall(self, member: Member, record: PeerRecord, own: Own) -> None:
+        """What the peer wrote since the log last heard of it, or since its join began, as far as its own history tells."""
+        own.returning, own.trusted = record.rejoining, record.since is not None
+        end = await member.peer.position()
+        found = Own()
+        async with closing(member.peer.stream(record.since)) as history:
+            async for transaction in history:
+                for change in transaction.changes:
+                    _note(found, change)
+                if transaction.position >= end:
+                    break
+        own.bases |= found.bases  # the older base is the right one
+        own.deleted |= found.deleted
+
+    async def _recall_deletes(self, name: str, record: PeerRecord, own: Own) -> None:
+        """What the space deleted since the join began and this peer was not told, in a session before this one."""
+        async with closing(self._ingest.tail.since(record.joined_at)) as frames:
+            async for entries in frames:
+                for entry in entries:
+                    if entry.is_data and not entry.to and entry.peer != name:
+                        gone = ((change.collection, change.key) for change in entry.changes if change.after is None)
+                        own.removed.update(where for where in gone if self.is_unjoined(name, where))
+
+    async def _join_collection(self, member: Member, collection: Collection, record: PeerRecord, progress: Progress) -> None:
+        rows, total, lost = 0, 0, ""
+        while collection.name not in record.joined:
+            if len(progress.ends) == RANGES_AHEAD:
+                await member.wait_delivered(progress.ends[0])
+            reference = await self._reference(member, collection.name, avoid=lost)
+            try:
+                total = total or await _estimate(reference, collection)
+                read = await self._read_range(member, reference, collection, record, progress)
+            except ReferenceLost as error:
+                lost = reference.name
+                self._emit(
+                    Event("join.reference_lost", member.name, collection.name, detail={"reference": lost, "why": str(error)})
+                )
+                await asyncio.sleep(LOOK_SECONDS)
+                continue
+            made = await self._ingest.command(
+                lambda offset, read=read: self._build(offset, member, collection, read, progress)  # type: ignore[misc]
+            )
+            progress.ends.append(made[-1].offset)
+            rows += len(read.theirs.rows)
+            detail = {"done": rows, "total": rows if read.upto is None else max(total, rows)}
+            self._emit(Event("join.progress", member.name, collection.name, count=len(read.theirs.rows), detail=detail))
+
+    async def _reference(self, member: Member, collection: str, *, avoid: str) -> Member:
+        """A peer to read the space's rows from; not the one that has just failed, if there is another.
+
+        Not one that only sends: it need not have them. Rather one that sends, too: it has no edits that nobody heard of.
+        """
+        while True:
+            ready = [one for one in self.members.values() if one.name != member.name and one.ready]
+            ready = [one for one in ready if collection not in one.sends_only]
+            if ready:
+                return min(ready, key=lambda one: (one.name == avoid, collection in one.receives_only))
+            if await self._lead(member.name):
+                return member
+            if not any(self._state.peer(name).stage is Stage.LIVE for name in self.members if name != member.name):
+                raise PeerUnreachable("no live peer to join from", peer=member.name, hint="bring one back first")
+            await asyncio.sleep(LOOK_SECONDS)
+
+    async def _lead(self, name: str) -> bool:
+        """Whether this peer, which returns, is compared with what the log tells: nobody is live, and no other one does so."""
+        record = self._state.peer(name)
+
+        def build(offset: Offset) -> list[Entry]:
+            others = [one for one in self._state.peers.values() if one.name != name]
+            if any(one.footing is Stage.LIVE or (one.footing is Stage.JOINING and one.alone) for one in others):
+                return []
+            return [Entry(offset, Kind.PEER, name, time=self._clock.now(), body={"alone": True})]
+
+        if not record.rejoining or self._has_seed(name):
+            return False
+        return record.alone or bool(await self._ingest.command(build))
+
+    async def _read_range(
+        self, member: Member, reference: Member, collection: Collection, record: PeerRecord, progress: Progress
+    ) -> RangeRead:
+        """The next range at both peers, once the log has both histories up to there. Raises ReferenceLost, PeerError."""
+        pin = min(self._state.peer(reference.name).captured, record.captured)
+        self._window.pins[member.name] = pin
+        progress.reading, progress.waiting = collection.name, []
+        after = record.joins.get(collection.name)
+        try:
+            theirs = await reference.peer.chunk(collection, after, SNAPSHOT_ROWS_MAX)
+        except PeerError as error:
+            raise ReferenceLost(str(error)) from error
+        if reference is member and (record.authority or self._authority.get(collection.name, "")) != member.name:
+            theirs = await progress.memory.complete(collection.name, after, theirs)
+        upto = None if theirs.done else theirs.last
+        mine = await member.peer.chunk(collection, after, SNAPSHOT_ROWS_MAX, upto)
+        if not mine.done and mine.last is not None:  # it has more rows than the reference here: the shorter range counts
+            upto = mine.last
+            end = order(upto)
+            kept = tuple(pair for pair in theirs.rows if order(pair[0]) <= end)
+            theirs = Chunk(kept, upto, False, theirs.position, theirs.watermark)
+        await member.wait_captured(mine.position)
+        if not await reference.wait_captured(theirs.position):
+            raise ReferenceLost("its session ended")
+        return RangeRead(after, upto, theirs, mine, pin)
+
+    def _build(
+        self, offset: Offset, member: Member, collection: Collection, read: RangeRead, progress: Progress
+    ) -> list[Entry]:
+        name = member.name
+        flying = [key for key, slot in self._window.of(collection.name).items() if slot.offset > read.pin and read.has(key)]
+        rows = RangeRows(dict(read.theirs.rows), dict(read.mine.rows), flying, read.pin)
+        record = self._state.peer(name)
+        authority = (record.authority if record.rejoining else "") or self._authority.get(collection.name, "")
+        own = Own(returning=True) if collection.name in member.receives_only else progress.own
+        merged = merge_range(self._window, self._book[collection.name], rows, own, name, authority)
+        now = self._clock.now()
+        made: list[Entry] = []
+        if merged.changes:
+            changes = tuple(merged.changes)
+            made.append(Entry(offset, Kind.CHANGE, name, read.mine.position, record.captured, now, changes))
+        if merged.fills:
+            made.append(Entry(offset + len(made), Kind.FILL, time=now, changes=tuple(merged.fills), to=name))
+        for entry in made:
+            self._window.replay(entry)
+        body = {"collection": collection.name, "position": _plain(read.mine.position), "done": read.upto is None}
+        key = () if read.upto is None else (Change(collection.name, read.upto, None, None),)
+        made.append(Entry(offset + len(made), Kind.JOIN, name, time=now, changes=key, body=body))
+        made += self._late(offset + len(made), member, collection.name, read, progress)
+        self._window.pins.pop(name, None)
+        progress.reading, progress.waiting = "", []
+        return made
+
+    def _late(self, offset: Offset, member: Member, collection: str, read: RangeRead, progress: Progress) -> list[Entry]:
+        """What the joining peer wrote in this range after it was read: ordinary changes, now that the range is joined."""
+        rows: dict[Key, Row | None] = dict(read.mine.rows)
+        made: list[Entry] = []
+        for transaction, time in progress.waiting:
+            if collection in member.receives_only or transaction.position <= read.mine.position:
+                continue
+            changes = _since(rows, [one for one in transaction.changes if one.collection == collection and read.has(one.key)])
+            if changes:
+                late = Transaction(member.name, transaction.position, transaction.context, transaction.time, changes)
+                made.append(settle(self._window, self._book, late, offset + len(made), time))
+        return made
+
+
+def _since(rows: dict[Key, Row | None], changes: Sequence[Change]) -> tuple[Change, ...]:
+    """The changes that came after these rows were read; brings the rows up to them.
+
+    Neighbouring transactions may be captured as one, and the read may lie between them: so where the images do not start
+    from the row that was read, what counts is the way from that row to the last image.
+    """
+    keyed: dict[Key, list[Change]] = {}
+    for change in changes:
+        keyed.setdefault(change.key, []).append(change)
+    kept: list[Change] = []
+    for key, own in keyed.items():
+        row, last = rows.get(key), own[-1]
+        rows[key] = last.after
+        if own[0].before == row:
+            kept += own
+        elif last.after != row:
+            kept.append(Change(last.collection, key, row, last.after, last.verdict))
+    return tuple(kept)
+
+
+def _note(own: Own, change: Change) -> None:
+    where = (change.collection, change.key)
+    own.bases.setdefault(where, change.before)
+    (own.deleted.add if change.after is None else own.deleted.discard)(where)
+
+
+async def _estimate(reference: Member, collection: Collection) -> int:
+    try:
+        table = (await reference.peer.inspect()).get(collection.table_at(reference.name))
+    except PeerError as error:
+        raise ReferenceLost(str(error)) from error
+    return table.rows_estimate if table is not None else 0
+
+
+def _plain(position: Position) -> list[object]:
+    return [position.major, position.minor, position.text]

@@ -1,0 +1,167 @@
+"""From a configuration to what the engine runs: peers asked, collections planned, rules built. All problems at once."""
+
+import asyncio
+import importlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import msgspec
+
+from syncline.engine.core import Plan
+from syncline.mapping.plan import outline
+from syncline.merge.policy import Rules
+from syncline.merge.rules_build import build_rules
+from syncline.model.errors import ConfigError, PeerError, Problem, UsageError
+from syncline.model.schema import Collection, Table
+from syncline.model.space import CollectionSpec, Direction, Space
+from syncline.peers.protocol import Identity, Peer
+from syncline.peers.registry import open_peer
+
+
+@dataclass
+class Asked:
+    """What the peers answered."""
+
+    peers: dict[str, Peer]
+    identities: dict[str, Identity] = field(default_factory=dict)
+    tables: dict[str, dict[str, Table]] = field(default_factory=dict)
+    failed: dict[str, PeerError] = field(default_factory=dict)
+
+
+def load_custom(path: str) -> Callable[..., object]:
+    """The function behind `module:function` or `python:module:function`. Raises UsageError."""
+    module, _, name = path.removeprefix("python:").partition(":")
+    try:
+        found = getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise UsageError(f"cannot load {path}", why=str(error), hint="write python:module:function") from error
+    if not callable(found):
+        raise UsageError(f"{path} is not a function", hint="write python:module:function")
+    return found  # type: ignore[no-any-return]
+
+
+async def ask(space: Space) -> Asked:
+    """Connect to every peer and read its catalog. Peers that cannot be reached are listed, not raised."""
+    asked = Asked({name: open_peer(name, spec.url) for name, spec in space.peers.items()})
+
+    async def one(name: str, peer: Peer) -> None:
+        try:
+            asked.identities[name] = await peer.connect()
+            asked.tables[name] = await peer.inspect()
+        except PeerError as error:
+            asked.failed[name] = error
+
+    await asyncio.gather(*(one(name, peer) for name, peer in asked.peers.items()))
+    return asked
+
+
+async def dismiss(asked: Asked) -> None:
+    """Close what `ask` opened."""
+    await asyncio.gather(*(peer.close() for peer in asked.peers.values()))
+
+
+def build_plan(space: Space, asked: Asked, known: Mapping[str, Sequence[str]]) -> tuple[Plan, list[Problem]]:
+    """The engine's plan, and everything that stands against it. `known` are the columns as the log has them so far."""
+    problems: list[Problem] = []
+    collections: dict[str, Collection] = {}
+    book: dict[str, Rules] = {}
+    for name, spec in space.collections.items():
+        tables = _settled_columns(
+            {peer: found.get(spec.at.get(peer, name)) for peer, found in asked.tables.items()}, known, name
+        )
+        planned, found = outline(spec, tables)
+        problems += found
+        if not any(tables.values()):
+            continue
+        collection = _in_log_order(planned, known.get(name, ()), problems)
+        rules = build_rules(spec, collection, tuple(space.peers), load_custom)
+        if isinstance(rules, list):
+            problems += rules
+            continue
+        if found:
+            continue
+        collections[name], book[name] = collection, rules
+    for problem in problems:
+        problem.file = problem.file or space.path
+    specs = space.collections.values()
+    return Plan(
+        collections=collections,
+        book=book,
+        seed=_seed(space, asked),
+        directions={spec.name: {peer: spec.direction_at(peer) for peer in space.peers} for spec in specs},
+        authority={spec.name: spec.authority for spec in specs if spec.authority},
+    ), problems
+
+
+def _settled_columns(
+    tables: Mapping[str, Table | None], known: Mapping[str, Sequence[str]], name: str
+) -> dict[str, Table | None]:
+    """The tables without the columns that only some peers have got so far: a running collection takes them in once all have."""
+    present = [table for table in tables.values() if table is not None]
+    if name not in known or not present:
+        return dict(tables)
+    common = set.intersection(*({column.name for column in table.columns} for table in present)) | set(known[name])
+    return {
+        peer: table and msgspec.structs.replace(table, columns=tuple(one for one in table.columns if one.name in common))
+        for peer, table in tables.items()
+    }
+
+
+def waiting_columns(space: Space, asked: Asked, known: Mapping[str, Sequence[str]]) -> list[Problem]:
+    """Columns of running collections that only some peers have so far: they are not synchronized before all have them."""
+    found: list[Problem] = []
+    for name, spec in space.collections.items():
+        tables = {peer: tables.get(spec.at.get(peer, name)) for peer, tables in asked.tables.items()}
+        columns = {peer: {one.name for one in table.columns} for peer, table in tables.items() if table is not None}
+        for column in sorted(set().union(*columns.values()) - set(known.get(name, ()))) if name in known else ():
+            lacking = [peer for peer, names in columns.items() if column not in names]
+            if lacking:
+                hint = (
+                    f"add it at {', '.join(lacking)} too; values written before that are settled by 'syncline verify --repair'"
+                )
+                why = "only some peers have it, so it is not synchronized"
+                found.append(Problem(f"column {column} waits", collection=name, why=why, hint=hint))
+    return found
+
+
+def refuse(problems: Sequence[Problem], space: Space) -> None:
+    """Raise ConfigError with all problems, if there are any."""
+    if problems:
+        raise ConfigError(f"{len(problems)} problems stand against running {space.path or space.name}", tuple(problems))
+
+
+def _in_log_order(planned: Collection, known: Sequence[str], problems: list[Problem]) -> Collection:
+    """Columns keep their places in the log for ever; new ones go to the end."""
+    if not known:
+        return planned
+    gone = [name for name in known if name not in planned.columns]
+    for name in gone:
+        problems.append(
+            Problem(
+                f"column {name} is in the log but no longer at the peers",
+                collection=planned.name,
+                why="rows in the log have it, and peers that come back will bring it",
+                hint="put it back, or give the collection a new name to start it anew",
+            )
+        )
+    names = (*known, *(name for name in planned.columns if name not in known))
+    kinds = dict(zip(planned.columns, planned.kinds, strict=True))
+    ordered = tuple(name for name in names if name in kinds)
+    return Collection(planned.name, ordered, planned.key, tuple(kinds[name] for name in ordered), planned.tables)
+
+
+def _seed(space: Space, asked: Asked) -> str:
+    """Whose rows come first: a declared authority, else the first peer that has any."""
+    authorities = [spec.authority for spec in space.collections.values() if spec.authority in asked.tables]
+    if authorities:
+        return authorities[0]
+    for name in space.peers:
+        tables = asked.tables.get(name, {})
+        if any(_rows(tables, spec, name) for spec in space.collections.values()):
+            return name
+    return next(iter(asked.tables), next(iter(space.peers)))
+
+
+def _rows(tables: Mapping[str, Table], spec: CollectionSpec, peer: str) -> int:
+    table = tables.get(spec.at.get(peer, spec.name))
+    return table.rows_estimate if table is not None and spec.direction_at(peer) is not Direction.RECEIVE else 0

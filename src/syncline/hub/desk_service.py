@@ -1,0 +1,80 @@
+"""The desk, served: requests that other processes left in the log's file are answered by the running hub."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+
+from syncline.log.desk import Desk
+from syncline.model.errors import LogBusy, LogError, SynclineError, UsageError
+
+Report = dict[str, Any]
+Handler = Callable[[Report], Awaitable[Report]]
+POLL_SECONDS = 0.1
+ANSWER_SECONDS = 600.0
+
+
+class Refused(UsageError):
+    """The running hub could not do it; carries the hub's own words."""
+
+    def __init__(self, error: Mapping[str, Any]) -> None:
+        self.code = str(error.get("code", UsageError.code))  # type: ignore[misc]
+        where = {str(name): value for name, value in error.get("where", {}).items()}
+        super().__init__(str(error.get("what")), why=str(error.get("why", "")), hint=str(error.get("fix", "")), **where)
+
+
+class DeskService:
+    """Takes requests, hands them to handlers one at a time, and answers; errors are answered too."""
+
+    def __init__(self, desk: Desk, handlers: Mapping[str, Handler]) -> None:
+        self._desk, self._handlers = desk, handlers
+
+    @asynccontextmanager
+    async def serving(self) -> AsyncIterator[None]:
+        """Serve while the body runs."""
+        task = asyncio.create_task(self._serve())
+        try:
+            yield
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+            self._desk.close()
+
+    async def _serve(self) -> None:
+        answers: dict[int, Report] = {}
+        while True:
+            with suppress(LogError):  # no space, or held by another: the log's own loop tells; no answer is forgotten
+                for request in self._desk.take():
+                    answers[request.id] = await self._answer(request.kind, request.body)
+                for asked in list(answers):
+                    self._desk.answer(asked, answers[asked])
+                    del answers[asked]
+            await asyncio.sleep(POLL_SECONDS)
+
+    async def _answer(self, kind: str, body: Report) -> Report:
+        try:
+            return {"ok": await self._handlers[kind](body)}
+        except SynclineError as error:
+            return {"error": error.as_json()}
+        except Exception as error:  # a bug in one answer must not keep the others from being given
+            bug = SynclineError(f"{type(error).__name__}: {error}", why="this is a bug of the running hub", request=kind)
+            return {"error": bug.as_json()}
+
+
+async def call(desk: Desk, kind: str, body: Report, *, seconds: float = ANSWER_SECONDS) -> Report:
+    """Ask the running hub. Raises what it answered with, or LogBusy if it does not answer in time."""
+    try:
+        request = desk.put(kind, body)
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + seconds
+        while loop.time() < deadline:
+            answer = desk.result(request)
+            if answer is not None:
+                if "error" in answer:
+                    raise Refused(answer["error"])
+                return dict(answer["ok"])
+            await asyncio.sleep(POLL_SECONDS / 2)
+        desk.withdraw(request)
+        raise LogBusy("the running hub did not answer", why=f"within {seconds:.0f} s", hint="look at its log")
+    finally:
+        desk.close()

@@ -1,0 +1,101 @@
+"""`plan`: what a first run or a join would do: every peer compared with the one whose rows come first. Reads only."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+from syncline.compare.rows import differing_keys
+from syncline.engine.core import Plan
+from syncline.engine.state import Stage, State
+from syncline.hub.build import Asked
+from syncline.hub.records import key_list
+from syncline.merge.join import merge_join
+from syncline.model.key import order
+from syncline.model.limits import DIFFERENCES_MAX, SNAPSHOT_ROWS_MAX
+from syncline.model.schema import Collection
+from syncline.model.space import Space
+from syncline.model.value import Key, Row, plain
+from syncline.peers.protocol import Peer
+
+Report = dict[str, Any]
+Range = tuple[dict[Key, Row], dict[Key, Row]]
+
+
+async def run(space: Space, asked: Asked, plan: Plan, state: State) -> Report:
+    """The report of `plan`. Raises PeerError."""
+    peers: dict[str, Report] = {}
+    collections: dict[str, Report] = {name: {} for name in plan.collections}
+    conflicts: list[Report] = []
+    for name in asked.tables:
+        record = state.peers.get(name)
+        stage = record.stage if record is not None else Stage.NEW
+        role = "seed" if name == plan.seed and stage is Stage.NEW else "joins" if stage is Stage.NEW else str(stage)
+        totals = {"rows_to_fill": 0, "rows_to_copy": 0, "differing": 0, "deletes": 0}
+        for collection in plan.collections.values():
+            counts = dict.fromkeys(totals, 0)
+            if role == "joins":
+                counts = await _compare(collection, asked, plan, name, conflicts)
+            collections[collection.name][name] = counts
+            totals = {key: totals[key] + counts[key] for key in totals}
+        peers[name] = {"state": role, **totals, "statements": []}
+    return {
+        "space": space.name,
+        "seed": plan.seed,
+        "peers": peers,
+        "collections": collections,
+        "conflicts": conflicts,
+        "conflicts_listed_up_to": DIFFERENCES_MAX,
+    }
+
+
+async def _compare(collection: Collection, asked: Asked, plan: Plan, name: str, conflicts: list[Report]) -> dict[str, int]:
+    counts = {"rows_to_fill": 0, "rows_to_copy": 0, "differing": 0, "deletes": 0}
+    authority = plan.authority.get(collection.name, "")
+    async for theirs, mine in _ranges(collection, asked.peers[plan.seed], asked.peers[name]):
+        for key in differing_keys([theirs, mine]):
+            held, brought = theirs.get(key), mine.get(key)
+            if brought is None:
+                counts["rows_to_fill"] += 1
+            elif held is None:
+                counts["rows_to_copy" if authority in ("", name) else "deletes"] += 1
+            else:
+                counts["differing"] += 1
+                _list_conflicts(collection, plan, key, (held, brought), name, conflicts)
+    return counts
+
+
+def _list_conflicts(
+    collection: Collection, plan: Plan, key: Key, rows: tuple[Row, Row], name: str, conflicts: list[Report]
+) -> None:
+    authority = plan.authority.get(collection.name, "")
+    merged = merge_join(plan.book[collection.name], key, *rows, name, authority=authority)
+    for one in merged.verdict.conflicts if merged.verdict else ():
+        if len(conflicts) < DIFFERENCES_MAX:
+            place = collection.columns.index(one.field)
+            conflicts.append(
+                {
+                    "collection": collection.name,
+                    "key": key_list(key),
+                    "field": one.field,
+                    "rule": one.rule,
+                    "peers": {plan.seed: plain(one.ours.value), name: plain(one.theirs.value)},
+                    "outcome": plain((merged.after or ())[place]),
+                    "open": one.open,
+                }
+            )
+
+
+async def _ranges(collection: Collection, seed: Peer, other: Peer) -> AsyncIterator[Range]:
+    after: Key | None = None
+    while True:
+        theirs = await seed.chunk(collection, after, SNAPSHOT_ROWS_MAX)
+        upto = None if theirs.done else theirs.last
+        mine = await other.chunk(collection, after, SNAPSHOT_ROWS_MAX, upto)
+        rows = theirs.rows
+        if not mine.done and mine.last is not None:
+            upto = mine.last
+            end = order(upto)
+            rows = tuple(pair for pair in rows if order(pair[0]) <= end)
+        yield dict(rows), dict(mine.rows)
+        if upto is None:
+            return
+        after = upto

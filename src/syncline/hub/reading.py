@@ -1,0 +1,167 @@
+"""Reading a space without serving it: the fold of the log, conflicts, parked rows, history, and comparing peers at rest."""
+
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from syncline.engine.core import Plan
+from syncline.engine.state import State
+from syncline.hub import dry, records
+from syncline.hub.build import Asked, ask, build_plan, dismiss, refuse, waiting_columns
+from syncline.hub.operations import report_verify
+from syncline.hub.pipeline import resting
+from syncline.log.reading import SqliteReader
+from syncline.log.registry import log_exists, open_reader
+from syncline.model.codec import encode_row
+from syncline.model.errors import Problem, UsageError
+from syncline.model.event import Listener
+from syncline.model.key import parse_key
+from syncline.model.space import Space
+from syncline.reconcile.verify import compare_collection
+
+Report = dict[str, Any]
+
+
+class Reading:
+    """What verbs can ask of a space whether a hub runs or not. Opens what it needs and closes it again; writes nothing."""
+
+    def __init__(self, space: Space) -> None:
+        self._space = space
+
+    @asynccontextmanager
+    async def reader(self) -> AsyncIterator[SqliteReader]:
+        """The log, beside whoever serves it. Raises UsageError if there is none yet."""
+        if not log_exists(self._space.log):
+            raise UsageError("this space has no log yet", log=self._space.log, hint="run it first: syncline run")
+        reader = await open_reader(self._space.log)
+        try:
+            yield reader
+        finally:
+            await reader.close()
+
+    async def state(self) -> State:
+        """The fold of the log; an empty one if there is no log yet."""
+        state = State()
+        if log_exists(self._space.log):
+            async with self.reader() as reader:
+                async for entries in reader.read_notes(0):
+                    for entry in entries:
+                        state.fold(entry)
+                start = max(state.needed(), reader.floor)
+                async for entries in reader.read(start):
+                    for entry in entries:
+                        if not entry.has_notes:
+                            state.fold(entry)
+                state.head = max(state.head, reader.head)
+                state.data = max(state.data, min(start, reader.head))  # everyone has what is up to there
+        return state
+
+    @asynccontextmanager
+    async def asked(self) -> AsyncIterator[tuple[Asked, Plan]]:
+        """All peers, connected, and the plan. Raises what any peer or the configuration has against it."""
+        asked = await ask(self._space)
+        try:
+            for error in asked.failed.values():
+                raise error
+            plan, problems = build_plan(self._space, asked, (await self.state()).columns)
+            refuse(problems, self._space)
+            yield asked, plan
+        finally:
+            await dismiss(asked)
+
+    async def check(self) -> list[Problem]:
+        """Every unmet precondition at peers and log."""
+        asked = await ask(self._space)
+        try:
+            known = (await self.state()).columns
+            plan, problems = build_plan(self._space, asked, known)
+            problems += waiting_columns(self._space, asked, known)
+            problems += [Problem(error.what, why=error.why, hint=error.hint, peer=name) for name, error in asked.failed.items()]
+            for name, tables in asked.tables.items():
+                collections = [one for one in plan.collections.values() if one.table_at(name) in tables]
+                problems += await asked.peers[name].check(collections)
+            return problems
+        finally:
+            await dismiss(asked)
+
+    async def plan(self) -> Report:
+        """What the first run would do."""
+        async with self.asked() as (asked, plan):
+            return await dry.run(self._space, asked, plan, await self.state())
+
+    async def status(self) -> Report:
+        """The status as the log alone tells it."""
+        state = await self.state()
+        peers = {name: records.resting_peer(state, name, list(self._space.collections)) for name in self._space.peers}
+        head = {"head": state.head, "bytes": log_bytes(self._space.log)}
+        return {"space": self._space.name, "hub": {"running": False}, "log": head, "peers": peers, "rules": state.rules}
+
+    async def conflicts(self, open_only: bool, collection: str | None, limit: int, after: str | None) -> list[Report]:
+        """Conflicts in the log's order."""
+        self.known(collection)
+        state = await self.state()
+        async with self.reader() as reader:
+            notes = reader.read_notes(records.parse_id(after)[0] - 1 if after else 0)
+            return await records.list_conflicts(
+                notes, state, state.columns, open_only=open_only, collection=collection, limit=limit, after=after
+            )
+
+    async def conflict(self, id: str) -> Report:
+        """One conflict."""
+        offset, row, place = records.parse_id(id)
+        async with self.reader() as reader:
+            notes = reader.read_notes(offset - 1)
+            state = await self.state()
+            before = f"{offset}.{row}.{place - 1}"
+            found = await records.list_conflicts(
+                notes, state, state.columns, open_only=False, collection=None, limit=1, after=before
+            )
+        if not found or found[0]["id"] != id:
+            raise UsageError(f"there is no conflict {id}", hint="see 'syncline conflicts list'")
+        return found[0]
+
+    async def parked(self, collection: str | None, limit: int, after: str | None) -> list[Report]:
+        """Parked rows."""
+        self.known(collection)
+        state = await self.state()
+        rows = sorted(state.parked.values(), key=lambda row: row.at)
+        floor = int(after) if after and after.isdigit() else 0
+        return [records.parked_report(row) for row in rows if row.at > floor and collection in (None, row.collection)][:limit]
+
+    async def compare(self, emit: Listener) -> Report:
+        """Compare all peers while no hub moves anything: what is on its way is pending, not drift."""
+        state = await self.state()
+        async with self.asked() as (asked, plan), self.reader() as reader:
+            peers = {name: (asked.peers[name], asked.identities[name]) for name in asked.tables}
+            pipeline = await resting(state, reader, peers)
+            results = []
+            for collection in plan.collections.values():
+                rows = [asked.tables[name][collection.table_at(name)].rows_estimate for name in asked.tables]
+                results.append(
+                    await compare_collection(collection, [peer for peer, _ in peers.values()], max(rows), pipeline, emit)
+                )
+            return report_verify(results, [], 0)
+
+    async def history(self, collection: str, key: tuple[str, ...]) -> list[Report]:
+        """Everything the log has about a row."""
+        self.known(collection)
+        state = await self.state()
+        async with self.reader() as reader:
+            found: list[Report] = []
+            for one in parse_key(",".join(key), len(key)):
+                frames = reader.find(encode_row(one))
+                found = await records.history(frames, collection, [one], state.columns.get(collection, ()))
+                if found:
+                    break
+            return found
+
+    def known(self, collection: str | None) -> None:
+        """Raise UsageError for a collection that is not configured."""
+        if collection is not None and collection not in self._space.collections:
+            raise UsageError(f"there is no collection {collection}", hint=f"there are {', '.join(self._space.collections)}")
+
+
+def log_bytes(path: str) -> int:
+    """The size of the log's file in bytes; 0 if there is none."""
+    return os.path.getsize(path) if os.path.exists(path) else 0

@@ -1,0 +1,229 @@
+"""What people ask of the log: conflicts, parked rows, the history of a row; as plain data for every face."""
+
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from syncline.engine.state import ParkedRow, State
+from syncline.model.change import Change
+from syncline.model.conflict import Conflict, Side
+from syncline.model.entry import Entry, Kind
+from syncline.model.errors import UsageError
+from syncline.model.stamp import Micros
+from syncline.model.value import INT64_MAX, Key, Row, changed_fields, pad, plain, show_key
+
+Report = dict[str, Any]
+Columns = Mapping[str, Sequence[str]]
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def when(time: Micros) -> str | None:
+    """A moment for people and programs: ISO 8601 in UTC with milliseconds; None where unknown or out of range."""
+    try:
+        return (EPOCH + timedelta(microseconds=time)).isoformat(timespec="milliseconds") if time > 0 else None
+    except OverflowError:
+        return None
+
+
+def named(row: Row | None, columns: Sequence[str]) -> Report | None:
+    """A row as column -> value."""
+    return None if row is None else {name: plain(value) for name, value in zip(columns, pad(row, len(columns)), strict=False)}
+
+
+def key_list(key: Key) -> list[object]:
+    """A key as a list of values."""
+    return [plain(part) for part in key]
+
+
+def shown_peer(name: str) -> str:
+    """A peer's name in a conflict; the value that nobody alone wrote, or that the space had, has none."""
+    return name or "(merged)"
+
+
+def _side(side: Side, columns: Sequence[str], *, whole: bool) -> Report:
+    shown: Report = {"peer": shown_peer(side.peer), "time": when(side.time)}
+    if side.offset:
+        shown["offset"] = side.offset
+    if not whole:
+        shown["value"] = plain(side.value)
+    shown["row"] = named(side.row, columns)
+    return shown
+
+
+def conflict_report(
+    entry: Entry, change: Change, conflict: Conflict, place: tuple[int, int], columns: Columns, state: State
+) -> Report:
+    """One conflict, with both images."""
+    name = f"{entry.offset}.{place[0]}.{place[1]}"
+    names = columns.get(change.collection, ())
+    whole = conflict.field == ""
+    return {
+        "id": name,
+        "collection": change.collection,
+        "key": key_list(change.key),
+        "kind": conflict.kind,
+        "field": conflict.field or None,
+        "rule": conflict.rule,
+        "winner": shown_peer(conflict.winner),
+        "open": name in state.open,
+        "time": when(entry.time),
+        "peer": entry.peer,
+        "ours": _side(conflict.ours, names, whole=whole),
+        "theirs": _side(conflict.theirs, names, whole=whole),
+        "base": None if whole else plain(conflict.base),
+        "outcome": named(change.after, names),
+        "note": conflict.note,
+    }
+
+
+def conflicts_in(entry: Entry) -> Iterator[tuple[Change, Conflict, tuple[int, int]]]:
+    """The conflicts of an entry, with their places in it."""
+    for row, change in enumerate(entry.changes):
+        if change.verdict is not None:
+            for place, conflict in enumerate(change.verdict.conflicts):
+                yield change, conflict, (row, place)
+
+
+async def list_conflicts(
+    notes: AsyncIterator[tuple[Entry, ...]],
+    state: State,
+    columns: Columns,
+    *,
+    open_only: bool,
+    collection: str | None,
+    limit: int,
+    after: str | None,
+) -> list[Report]:
+    """Conflicts in log order, after the one named `after`."""
+    floor = parse_id(after) if after else (0, -1, -1)
+    found: list[Report] = []
+    async for entries in notes:
+        for entry in entries:
+            for change, conflict, place in conflicts_in(entry):
+                name = (entry.offset, *place)
+                if name <= floor or (collection is not None and change.collection != collection):
+                    continue
+                report = conflict_report(entry, change, conflict, place, columns, state)
+                if report["open"] or not open_only:
+                    found.append(report)
+                if len(found) >= limit:
+                    return found
+    return found
+
+
+def parse_id(name: str) -> tuple[int, int, int]:
+    """A conflict's id as numbers. Raises UsageError."""
+    try:
+        offset, row, place = (int(part) for part in name.split("."))
+        if not 0 < offset <= INT64_MAX or row < 0:
+            raise ValueError
+    except ValueError as error:
+        raise UsageError(f"{name} is not a conflict id", hint="ids look like 812.0.1; see 'syncline conflicts list'") from error
+    return offset, row, place
+
+
+def parked_report(row: ParkedRow) -> Report:
+    """One parked row."""
+    return {
+        "id": row.id,
+        "peer": row.peer,
+        "collection": row.collection,
+        "key": key_list(row.key),
+        "code": row.code,
+        "reason": row.reason,
+        "since": row.since,
+        "time": when(row.time),
+        "attempts": row.attempts,
+        "skipped": row.skipped,
+        "retrying": bool(row.retried),
+    }
+
+
+def resting_peer(state: State, name: str, collections: Sequence[str]) -> Report:
+    """A peer's part of the status when no hub runs: what the log alone tells."""
+    record = state.peers.get(name)
+    stage = str(record.stage) if record is not None else "new"
+    captured = record.captured if record is not None else 0
+    shown = {}
+    for collection in collections:
+        shown[collection] = {
+            "state": stage,
+            "lag_entries": max(0, state.data - captured),
+            "lag_seconds": None,
+            "log_offset": state.head,
+            "watermark": captured,
+            "parked": sum(1 for row in state.parked.values() if row.peer == name and row.collection == collection),
+            "conflicts": state.conflicts.get(collection, 0),
+            "open_conflicts": sum(1 for one in state.open.values() if one.collection == collection),
+            "verified_through": state.verified.get(collection, {}).get(name),
+        }
+    return {"state": stage, "reason": None, "collections": shown}
+
+
+async def history(
+    frames: AsyncIterator[tuple[Entry, ...]], collection: str, keys: Sequence[Key], columns: Sequence[str]
+) -> list[Report]:
+    """Everything the log has about one row, oldest first: origin, time, what changed, rule and loser."""
+    wanted = set(keys)
+    found: list[Report] = []
+    async for entries in frames:
+        for entry in entries:
+            for change in entry.changes:
+                if change.collection == collection and change.key in wanted:
+                    found.append(_step(entry, change, columns))
+    return found
+
+
+def _step(entry: Entry, change: Change, columns: Sequence[str]) -> Report:
+    verdict = change.verdict
+    step: Report = {
+        "offset": entry.offset,
+        "time": when((verdict.time if verdict else 0) or entry.time),
+        "origin": entry.peer or "(syncline)",
+        "kind": entry.kind.value,
+        "context": entry.context,
+        "key": show_key(change.key),
+        "change": "note",
+    }
+    if entry.to:
+        step["to"] = entry.to
+    if entry.is_data:
+        step |= _what(change, columns)
+    if entry.kind is Kind.PARK:
+        step |= {"change": "parked", "reason": (entry.body or {}).get("reason")}
+    if verdict is not None and verdict.moved is not None:
+        step["moved"] = show_key(verdict.moved)
+    if verdict is not None and verdict.conflicts:
+        step["conflicts"] = [
+            {
+                "field": one.field or None,
+                "rule": one.rule,
+                "winner": shown_peer(one.winner),
+                "loser": _loser(one, columns),
+                "open": one.open,
+                "note": one.note,
+            }
+            for one in verdict.conflicts
+        ]
+    return step
+
+
+def _what(change: Change, columns: Sequence[str]) -> Report:
+    before, after = change.before, change.after
+    if after is None:
+        return {"change": "delete", "before": named(before, columns)}
+    if before is None:
+        return {"change": "insert", "after": named(after, columns)}
+    width = len(columns)
+    places = changed_fields(pad(before, width), pad(after, width))
+    if not places:
+        return {"change": "none"}
+    fields = {columns[place]: [plain(pad(before, width)[place]), plain(pad(after, width)[place])] for place in places}
+    return {"change": "update", "fields": fields}
+
+
+def _loser(conflict: Conflict, columns: Sequence[str]) -> list[Report]:
+    """The sides that do not stand."""
+    whole = conflict.field == ""
+    sides = [side for side in (conflict.ours, conflict.theirs) if side.peer != conflict.winner or not conflict.winner]
+    return [_side(side, columns, whole=whole) for side in sides]

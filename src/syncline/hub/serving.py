@@ -1,0 +1,181 @@
+"""Serving a space: the engine over its configuration, with the desk open for other processes."""
+
+import asyncio
+import os
+import secrets
+from collections.abc import AsyncIterator, Awaitable, Mapping
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+
+from syncline.engine.clock import SystemClock
+from syncline.engine.core import Engine, Plan
+from syncline.engine.session import Phase
+from syncline.hub.build import ask, build_plan, dismiss, refuse, waiting_columns
+from syncline.hub.desk_service import DeskService, Handler
+from syncline.hub.operations import Operations
+from syncline.hub.reading import Reading, log_bytes
+from syncline.hub.values import parse_value
+from syncline.log.registry import open_desk, open_log
+from syncline.model.entry import Entry, Kind
+from syncline.model.errors import UsageError
+from syncline.model.event import Event, Listener
+from syncline.model.schema import Collection
+from syncline.model.space import Space
+from syncline.peers.protocol import Peer
+
+Report = dict[str, Any]
+Columns = Mapping[str, tuple[str, ...]]
+IDLE_POLL_SECONDS = 0.05
+CATALOG_SECONDS = 2.0
+LAST_WORD_SECONDS = 5.0
+UNREACHABLE_SECONDS = 20.0  # how long `--until-idle` waits for a peer that does not come
+
+
+def quiet(_event: Event) -> None:
+    """A listener for verbs that show nothing of the stream."""
+
+
+@asynccontextmanager
+async def serving(space: Space, on_event: Listener, *, sessions: bool = True) -> AsyncIterator[Operations]:
+    """An engine that serves this space in this process. Raises LogBusy if a hub runs already.
+
+    `sessions=False`: the log alone, for decisions that need no peer.
+    """
+    plan, peers, known = await _prepare(space, on_event, check=sessions)
+    log = open_log(space.log, on_event)
+    engine = Engine(log, list(peers.values()), plan, space.settings, SystemClock(), _nonce, on_event)
+    operations = Operations(engine)
+    task = operations.alive = asyncio.create_task(engine.run(sessions=sessions))
+    try:
+        await _first(task, engine.ready.wait())
+        await _announce(engine, plan.collections, known)
+        desk = DeskService(open_desk(space.log), handlers(space, operations))
+        async with desk.serving():
+            yield operations
+        with suppress(TimeoutError):  # the log's disk may be full: nothing depends on it
+            async with asyncio.timeout(LAST_WORD_SECONDS):
+                await engine.confirm()  # what is known at the end, so that nobody has to ask again
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+def _nonce() -> str:
+    return secrets.token_hex(8)
+
+
+async def _prepare(space: Space, on_event: Listener, *, check: bool) -> tuple[Plan, dict[str, Peer], Columns]:
+    """Ask the peers, plan, refuse what is wrong: nothing is written anywhere before this is through."""
+    asked = await ask(space)
+    try:
+        state = await Reading(space).state()
+        known = {name: tuple(columns) for name, columns in state.columns.items()}
+        for name, error in asked.failed.items():
+            if name not in state.peers:  # the others need not wait for one that took part before
+                raise error
+        plan, problems = build_plan(space, asked, known)
+        if check:
+            for name in asked.tables:
+                problems += await asked.peers[name].check(list(plan.collections.values()))
+        refuse(problems, space)
+        for waiting in waiting_columns(space, asked, known) if check else ():
+            on_event(Event("column.waiting", collection=str(waiting.where["collection"]), detail=waiting.as_json()))
+        if check and len(plan.collections) < len(space.collections):  # no peer told what it looks like
+            raise next(iter(asked.failed.values()))
+        return plan, asked.peers, known
+    finally:
+        await dismiss(asked)
+
+
+async def _first(task: asyncio.Task[None], ready: Awaitable[object]) -> None:
+    """Wait for `ready`, unless the task ends first: then raise what ended it."""
+    waiting = asyncio.ensure_future(ready)
+    await asyncio.wait({task, waiting}, return_when=asyncio.FIRST_COMPLETED)
+    if task.done():
+        waiting.cancel()
+        task.result()
+
+
+async def _announce(engine: Engine, collections: Mapping[str, Collection], known: Columns) -> None:
+    """Tell the log the columns, where they are new: old entries stay readable, and readers know the names."""
+    news = {name: list(one.columns) for name, one in collections.items() if known.get(name) != one.columns}
+    if news:
+        await engine.ingest.command(lambda offset: [Entry(offset, Kind.SCHEMA, time=engine.clock.now(), body=dict(news))])
+
+
+def handlers(space: Space, operations: Operations) -> Mapping[str, Handler]:
+    """What a running hub can be asked through the desk, or by a verb in its own process."""
+    engine = operations.engine
+
+    async def status(_body: Report) -> Report:
+        return live_status(space, operations)
+
+    async def verify(body: Report) -> Report:
+        return await operations.verify(repair=body["repair"], emit=quiet)
+
+    async def settle(body: Report) -> Report:
+        sets = {name: parse_value(text) for name, text in body["sets"].items()}
+        return await operations.settle(body["id"], body["take"], sets)
+
+    async def retry(body: Report) -> Report:
+        return await operations.retry(body["id"])
+
+    async def skip(body: Report) -> Report:
+        return await operations.skip(body["id"])
+
+    async def pause(body: Report) -> Report:
+        await engine.pause(body["peer"])
+        return {"paused": body["peer"]}
+
+    async def resume(body: Report) -> Report:
+        await engine.resume(body["peer"], rejoin=body["rejoin"], approve=body["approve"], authority=body["authority"])
+        return {"resumed": body["peer"]}
+
+    async def leave(body: Report) -> Report:
+        await engine.leave(body["peer"])
+        return {"left": body["peer"]}
+
+    made = (status, verify, settle, retry, skip, pause, resume, leave)
+    return {handler.__name__: handler for handler in made}
+
+
+def live_status(space: Space, operations: Operations) -> Report:
+    """The status of a hub in this process."""
+    log, waiting = operations.engine.log, operations.engine.ingest.waiting
+    shown: Report = {"space": space.name, "hub": {"running": True, "pid": os.getpid()}}
+    shown["log"] = {"head": log.head, "floor": log.floor, "bytes": log_bytes(space.log)}
+    shown["log"]["reason"] = waiting.text() if waiting is not None else None
+    return shown | operations.status()
+
+
+async def until_stopped(operations: Operations, stop: asyncio.Event) -> bool:
+    """Serve until `stop`; True if instead the peers' tables have all grown, so that the space should be planned anew."""
+    while not stop.is_set():
+        operations.check_alive()
+        try:
+            async with asyncio.timeout(CATALOG_SECONDS):
+                await stop.wait()
+        except TimeoutError:
+            if await operations.has_grown():
+                return True
+    return False
+
+
+async def until_idle(operations: Operations, on_event: Listener, stop: asyncio.Event) -> Report:
+    """Serve until everything captured is delivered and compared, or `stop`. Raises what keeps a peer away for good."""
+    loop = asyncio.get_running_loop()
+    waiting: dict[str, float] = {}
+    while not stop.is_set():
+        operations.check_alive()
+        if await operations.engine.idle():
+            verified = await operations.verify(repair=False, emit=on_event)
+            if verified["pending"] == 0:
+                return {"converged": verified["equal"], "verify": verified}
+        for name, session in operations.engine.sessions.items():
+            if session.phase in (Phase.LIVE, Phase.JOINING, Phase.PAUSED):
+                waiting.pop(name, None)
+            elif session.phase is Phase.BROKEN or loop.time() - waiting.setdefault(name, loop.time()) > UNREACHABLE_SECONDS:
+                log = operations.engine.ingest.waiting
+                raise session.reason or log or UsageError("the peer did not come to life", peer=name)
+        await asyncio.sleep(IDLE_POLL_SECONDS)
+    return {"converged": False}

@@ -1,0 +1,1 @@
+"""Floor 1, doors: the ordered log of a space, behind one protocol."""

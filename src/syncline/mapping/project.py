@@ -1,0 +1,188 @@
+"""Projection: what the entries of a batch mean for one peer, folded per key and grouped for wide statements. Pure."""
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+from contextlib import suppress
+from functools import lru_cache
+from operator import itemgetter
+
+import msgspec
+
+from syncline.model.change import Change
+from syncline.model.entry import DATA_KINDS, Entry, Kind
+from syncline.model.schema import Collection as Shape
+from syncline.model.value import ABSENT, Key, Row, Value, changed_fields
+from syncline.model.write import Batch, Op, Write
+
+
+class Target(msgspec.Struct, frozen=True):
+    """A peer to project for: its name, the collections' shapes, which columns are counters, what it does not receive."""
+
+    peer: str
+    shapes: Mapping[str, Shape]
+    counters: Mapping[str, frozenset[int]]
+    refuses: frozenset[str] = frozenset()  # collections it only sends
+
+
+class Difference(msgspec.Struct):
+    """Several updates of one key folded: the fields to set and the increments to add."""
+
+    sets: dict[int, Value]
+    deltas: dict[int, int]
+
+
+class Full(msgspec.Struct):
+    """The whole row, or None: the row must not be there."""
+
+    row: Row | None
+
+
+Effect = Change | Difference | Full
+Effects = dict[Key, Effect]
+
+
+def project(entries: Iterable[Entry], target: Target, blocked: Collection[tuple[str, Key]] = ()) -> Batch:
+    """The writes of a run of entries at one peer. `blocked` keys wait behind a parked row and are left out.
+
+    The origin gets nothing of its own plain changes, the full outcome of corrected ones; the others get the difference.
+    """
+    effects: dict[str, Effects] = {}
+    upto = rows = 0
+    peer = target.peer
+    for entry in entries:
+        upto = entry.offset
+        if (entry.to and entry.to != peer) or entry.kind not in DATA_KINDS:
+            continue
+        own = entry.peer == peer and entry.kind is Kind.CHANGE
+        for change in entry.changes:
+            if own and (change.verdict is None or not change.verdict.correct):
+                continue
+            if change.collection in target.refuses or (blocked and (change.collection, change.key) in blocked):
+                continue
+            keyed = effects.get(change.collection)
+            if keyed is None:
+                if change.collection not in target.shapes:
+                    continue  # not configured any more
+                keyed = effects[change.collection] = {}
+            whole = own or bool(entry.to) or (change.verdict is not None and change.verdict.full)
+            if change.before is None and change.after is None and not whole:
+                continue  # a delete of what the log had deleted: a row of that key here is a new one
+            earlier = keyed.get(change.key)
+            if earlier is None:
+                keyed[change.key] = Full(change.after) if whole else change
+            else:
+                keyed[change.key] = _fold(earlier, change, target.counters[change.collection], whole=whole)
+    writes: list[Write] = []
+    for name, keyed in effects.items():
+        writes += _group(name, keyed, target.shapes[name], target.counters[name])
+        rows += len(keyed)
+    return Batch(upto, tuple(writes), rows)
+
+
+def _fold(earlier: Effect, change: Change, counters: frozenset[int], *, whole: bool) -> Effect:
+    if whole or change.before is None or change.after is None:
+        return Full(change.after)
+    later = _difference(change, counters)
+    if isinstance(earlier, Change):
+        earlier = Full(earlier.after) if earlier.before is None or earlier.after is None else _difference(earlier, counters)
+    if isinstance(earlier, Full):
+        return Full(change.after)  # the log's whole row at this offset
+    sets = earlier.sets | later.sets
+    deltas = dict(earlier.deltas)
+    for place, delta in later.deltas.items():
+        if place in sets:
+            sets[place] = change.after[place]
+        else:
+            deltas[place] = deltas.get(place, 0) + delta
+    for place in later.sets:
+        deltas.pop(place, None)
+    return Difference(sets, deltas)
+
+
+def _difference(change: Change, counters: frozenset[int]) -> Difference:
+    before, after = change.before or (), change.after or ()
+    difference = Difference({}, {})
+    for place in changed_fields(before, after):
+        new = after[place]
+        old = before[place] if place < len(before) else ABSENT
+        if place in counters and isinstance(new, int) and (old is None or isinstance(old, int)):
+            difference.deltas[place] = new - (old or 0)
+        else:
+            difference.sets[place] = new
+    return difference
+
+
+@lru_cache(maxsize=4096)
+def _pick(places: tuple[int, ...]) -> Callable[[Row], Row]:
+    if len(places) == 1:
+        place = places[0]
+        return lambda row: (row[place],)
+    return itemgetter(*places) if places else lambda _row: ()
+
+
+def _group(name: str, keyed: Effects, shape: Shape, counters: frozenset[int]) -> list[Write]:
+    removed: list[Key] = []
+    upserts: dict[tuple[int, ...], list[tuple[Key, Row]]] = {}
+    updates: dict[tuple[tuple[int, ...], tuple[int, ...]], list[tuple[Key, Row]]] = {}
+    everything = tuple(range(len(shape.columns)))
+    for key, effect in keyed.items():
+        match effect:
+            case Difference(sets, deltas):
+                if sets or deltas:
+                    values = (*sets.values(), *deltas.values())
+                    updates.setdefault((tuple(sets), tuple(deltas)), []).append((key, values))
+                continue
+            case Full(row):
+                after = row
+            case Change(_, _, before, after):
+                if before is not None and after is not None:
+                    _plain_update(updates, key, before, after, counters)
+                    continue
+        if after is None:
+            removed.append(key)
+        else:
+            places = everything if ABSENT not in after and len(after) == len(everything) else _present(after)
+            upserts.setdefault(places, []).append((key, after if places is everything else _pick(places)(after)))
+    names = shape.columns
+    writes = [Write(Op.DELETE, name, tuple(_sorted(removed)), rows=())] if removed else []
+    for (set_places, delta_places), pairs in updates.items():
+        keys, rows = _columns(pairs)
+        fields, increments = tuple(names[place] for place in set_places), tuple(names[place] for place in delta_places)
+        writes.append(Write(Op.UPDATE, name, keys, fields, increments, rows))
+    for places, pairs in upserts.items():
+        keys, rows = _columns(pairs)
+        writes.append(Write(Op.UPSERT, name, keys, tuple(names[place] for place in places), (), rows))
+    return writes
+
+
+def _plain_update(
+    updates: dict[tuple[tuple[int, ...], tuple[int, ...]], list[tuple[Key, Row]]],
+    key: Key,
+    before: Row,
+    after: Row,
+    counters: frozenset[int],
+) -> None:
+    places = changed_fields(before, after)
+    if counters and not counters.isdisjoint(places):
+        difference = _difference(Change("", key, before, after), counters)
+        sets, deltas = difference.sets, difference.deltas
+        updates.setdefault((tuple(sets), tuple(deltas)), []).append((key, (*sets.values(), *deltas.values())))
+    elif places:
+        updates.setdefault((places, ()), []).append((key, _pick(places)(after)))
+
+
+def _present(row: Row) -> tuple[int, ...]:
+    return tuple(place for place, value in enumerate(row) if value is not ABSENT)
+
+
+def _columns(pairs: list[tuple[Key, Row]]) -> tuple[tuple[Key, ...], tuple[Row, ...]]:
+    with suppress(TypeError):  # keys of mixed kinds stay in log order
+        pairs.sort(key=itemgetter(0))  # neighbouring keys share pages
+    keys, rows = zip(*pairs, strict=True)
+    return keys, rows
+
+
+def _sorted(keys: list[Key]) -> list[Key]:
+    try:
+        return sorted(keys)
+    except TypeError:
+        return keys

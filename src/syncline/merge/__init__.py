@@ -1,0 +1,1 @@
+"""Floor 1, decisions: ordering and conflicts, pure functions over values."""

@@ -1,0 +1,59 @@
+"""A whole transaction through resolve: from what a peer committed to the entry that the log gets. Pure but for the window."""
+
+from syncline.merge.policy import RuleBook
+from syncline.merge.resolve import Arrival, resolve
+from syncline.merge.window import Record, Window, is_plain
+from syncline.model.change import Change, Transaction
+from syncline.model.entry import Entry, Kind
+from syncline.model.stamp import Micros, Offset
+
+
+def settle(window: Window, book: RuleBook, transaction: Transaction, offset: Offset, time: Micros) -> Entry:
+    """The entry at `offset` for a transaction, recorded in the window. `time` is the commit time, corrected and bounded.
+
+    Changes of keys that no other peer touched go through as they are; only the others are resolved row by row. A transaction
+    of peer '' is a person's or a repair's decision: nobody's own, so it is always resolved, and everyone gets its outcome.
+    """
+    peer, changes = transaction.peer, transaction.changes
+    if peer and _undisturbed(window, changes, peer, time):
+        _record_plain(window, changes, offset, peer, time)
+        outcome = changes
+    else:
+        outcome = tuple([_settle_one(window, book, transaction, change, offset, time) for change in changes])
+    kind = Kind.CHANGE if peer else Kind.SETTLE
+    return Entry(offset, kind, peer, transaction.position, transaction.context, time, outcome)
+
+
+def _undisturbed(window: Window, changes: tuple[Change, ...], peer: str, time: Micros) -> bool:
+    """Whether nobody else touched these keys, and the peer's clock has not stepped back between its own writes of them."""
+    collection, slots = "", {}
+    for change in changes:
+        if change.collection != collection:
+            collection = change.collection
+            slots = window.of(collection)
+        slot = slots.get(change.key)
+        if slot is not None and not (type(slot) is Record and slot.peer == peer and slot.time <= time):
+            return False
+    return True
+
+
+def _record_plain(window: Window, changes: tuple[Change, ...], offset: Offset, peer: str, time: Micros) -> None:
+    start = 0
+    for place in range(1, len(changes) + 1):
+        if place == len(changes) or changes[place].collection != changes[start].collection:
+            run = changes if place - start == len(changes) else changes[start:place]
+            window.record_plain(changes[start].collection, run, offset, peer, time)
+            start = place
+
+
+def _settle_one(
+    window: Window, book: RuleBook, transaction: Transaction, change: Change, offset: Offset, time: Micros
+) -> Change:
+    peer, collection, key = transaction.peer, change.collection, change.key
+    arrival = Arrival(peer, window.context(peer, collection, key, transaction.context), time)
+    outcome = resolve(window.view(collection, key), change, book[collection], arrival)
+    if peer and is_plain(outcome.verdict):
+        window.record_plain(collection, (outcome,), offset, peer, time)
+    else:
+        window.record_change(outcome, offset, peer, time)
+    return outcome

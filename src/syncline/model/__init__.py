@@ -1,0 +1,1 @@
+"""Floor 0, words: the nouns every other floor speaks. No I/O, no verbs."""

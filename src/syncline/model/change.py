@@ -1,0 +1,63 @@
+"""Changes and transactions: what a peer did, row by row, in its own commit order."""
+
+import msgspec
+
+from syncline.model.conflict import Conflict
+from syncline.model.stamp import Micros, Offset, Position
+from syncline.model.value import Key, Row
+
+
+class Verdict(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """What resolve adds to a change that was not plain.
+
+    `correct`: the origin gets the full outcome too. `full`: everyone gets the full row, not the difference. `merged`: fields
+    (column indexes) whose value no peer wrote itself. `time`: stamp time where it is not the entry's. `conflicts`: every
+    contended decision with rule, both images and the loser. `moved`: the other key of a key change. `kept`: fields of a
+    revived row that its change did not touch; they are as old as they were.
+    """
+
+    correct: bool = False
+    full: bool = False
+    merged: tuple[int, ...] = ()
+    time: Micros = 0
+    conflicts: tuple[Conflict, ...] = ()
+    moved: Key | None = None
+    kept: tuple[int, ...] = ()
+
+
+class Change(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """One row, before and after, in the collection's column order. None: the row is not there.
+
+    As captured, the images are the peer's. In a log entry, they are the canonical row's: `before` is the log's row before
+    the entry and `after` the log's row after it. A row shorter than the collection's columns is padded with ABSENT.
+    """
+
+    collection: str
+    key: Key
+    before: Row | None
+    after: Row | None
+    verdict: Verdict | None = None
+
+
+class Refusal(msgspec.Struct, frozen=True, array_like=True):
+    """A row that a peer refused to apply, with its reason: the seed of a parked exception."""
+
+    collection: str
+    key: Key
+    code: str
+    reason: str
+
+
+class Transaction(msgspec.Struct, frozen=True, array_like=True):
+    """One committed transaction of a peer, or only the news that its watermark moved (then `changes` is empty).
+
+    `context` is the last watermark before it in the peer's own history. `refused` lists rows that the apply transaction of
+    watermark `context` left out. `time` is the commit time by the peer's clock.
+    """
+
+    peer: str
+    position: Position
+    context: Offset
+    time: Micros
+    changes: tuple[Change, ...] = ()
+    refused: tuple[Refusal, ...] = ()

@@ -1,0 +1,94 @@
+"""Every bound in Syncline, with its unit last in its name. Nothing else defines a limit."""
+
+from typing import Final
+
+# Values and rows
+VALUE_BYTES_MAX: Final = 64 * 1024 * 1024
+ROW_BYTES_MAX: Final = 128 * 1024 * 1024
+COLUMNS_MAX: Final = 900
+KEY_COLUMNS_MAX: Final = 16
+NAME_CHARS_MAX: Final = 255
+DECIMAL_DIGITS_MAX: Final = 131_072 + 16_383  # PostgreSQL numeric: digits before + after the point
+
+# Configuration
+CONFIG_BYTES_MAX: Final = 1024 * 1024
+CONFIG_NODES_MAX: Final = 200_000
+CONFIG_DEPTH_MAX: Final = 24
+CONFIG_PROBLEMS_MAX: Final = 100
+SETTING_SECONDS_MAX: Final = 100 * 365 * 24 * 3600.0
+SETTING_ROWS_MAX: Final = 10_000_000
+SECRET_BYTES_MAX: Final = 64 * 1024
+PEERS_MAX: Final = 64
+COLLECTIONS_MAX: Final = 10_000
+RULE_CHARS_MAX: Final = 4_000
+RULE_NODES_MAX: Final = 500
+RULE_TEXT_CHARS_MAX: Final = 1_000_000
+RULE_DEPTH_MAX: Final = 30
+RULE_DIGITS_MAX: Final = 1_000
+RULE_PATTERN_CHARS_MAX: Final = 1_000
+SEPARATOR_CHARS_MAX: Final = 8
+
+# Merging
+TEXT_MERGE_CHARS_MAX: Final = 1_000_000
+JSON_DEPTH_MAX: Final = 200
+JSON_MERGE_CHARS_MAX: Final = 500_000
+SET_ITEMS_MAX: Final = 100_000
+DIFF_STEPS_MAX: Final = 1_000_000  # comparisons that one difference of two texts may cost; beyond, it gets coarser
+DIFF_TABLE_CELLS_MAX: Final = 250_000  # of one table; larger stretches without an anchor count as changed
+NOTE_PLACES_MAX: Final = 5
+NOTE_CHARS_MAX: Final = 500
+
+# Window, log and batches
+CHAIN_LENGTH_MAX: Final = 32
+WINDOW_ROWS_MAX: Final = 200_000
+INFLIGHT_ROWS_MAX: Final = 40_000
+INGEST_ROWS_MAX: Final = 5_000
+INGEST_QUEUE_TRANSACTIONS_MAX: Final = 64
+FRAME_BYTES_MAX: Final = 512 * 1024 * 1024
+FRAME_ROWS_MAX: Final = 10_000
+FRAME_PLAIN_BYTES_MAX: Final = 256  # frames up to this size are stored uncompressed
+LOG_READ_BYTES_MAX: Final = 512 * 1024  # of uncompressed frames that a reader of the log holds at once, or one frame
+LOG_MERGE_BYTES_MAX: Final = 1024 * 1024  # uncompressed size up to which compaction merges small frames
+LOG_STEP_FRAMES_MAX: Final = 1_000  # frames that one step of trimming or compaction touches
+LOG_STEP_BYTES_MAX: Final = 8 * 1024 * 1024  # of uncompressed frames that one step of trimming touches
+LOG_STEP_PAGES_MAX: Final = 500  # pages that one step gives back to the file system
+LOG_SPARE_PAGES_MAX: Final = 256  # free pages that the log file keeps for reuse
+LOG_WAL_PAGES_MAX: Final = 4_000  # pages in the write-ahead file before they are moved into the log file
+DESK_BODY_BYTES_MAX: Final = 16 * 1024 * 1024
+BATCH_ROWS_MAX: Final = 10_000
+BATCH_ROWS_MIN: Final = 100
+BATCH_BYTES_MAX: Final = 32 * 1024 * 1024
+TAIL_ROWS_MAX: Final = 20_000
+CAPTURE_ROWS_MAX: Final = 2_000
+CAPTURE_BYTES_MAX: Final = 8 * 1024 * 1024  # of one read of a changelog
+CAPTURE_VALUE_BYTES_MAX: Final = 256 * 1024  # a larger value is read on a slower way, alone
+GROUP_ROWS_MAX: Final = 10_000  # of a backlog whose commits nobody watched; larger ones are cut at a pause
+TRANSACTION_ROWS_MAX: Final = 50_000  # of a transaction that is kept whole when its commits cannot be told apart
+TRIM_ROWS_MIN: Final = 1_000
+TRIM_ROWS_MAX: Final = 10_000  # that one transaction forgets
+TRIGGER_ROUNDS_MAX: Final = 8  # how often a peer's own trigger may answer the same columns of a row before it is parked
+SNAPSHOT_ROWS_MAX: Final = 5_000
+COMPARE_ROWS_MAX: Final = 5_000
+
+# Time
+POLL_SECONDS: Final = 0.03
+BUSY_SECONDS: Final = 10.0
+TRIM_SECONDS: Final = 30.0
+FILE_CHECK_SECONDS: Final = 1.0  # how soon a peer's file that was replaced is noticed
+RETRY_SECONDS_MIN: Final = 0.05
+RETRY_SECONDS_MAX: Final = 30.0
+DRIFT_SECONDS_MAX: Final = 60.0
+STALE_SECONDS_MAX: Final = 7 * 24 * 3600.0
+CONFIRM_SECONDS: Final = 5.0
+CLAIM_SECONDS: Final = 0.25  # how long a hub tries to claim a log that somebody merely looks at
+DESK_POLL_SECONDS: Final = 0.02
+DESK_KEEP_SECONDS: Final = 24 * 3600.0  # how long an answer waits to be fetched
+LATENCY_TARGET_SECONDS: Final = 0.25
+
+# Guard: the mass-change brake
+GUARD_DELETE_SHARE_MAX: Final = 0.5
+GUARD_DELETE_ROWS_MIN: Final = 100
+
+# Comparing
+DIFFERENCES_MAX: Final = 1_000
+RECHECK_SECONDS: Final = 10.0

@@ -1,0 +1,138 @@
+"""What every kind of peer offers to the loop: capture, apply, snapshot, read, and care of its own footprint.
+
+A door translates between a peer's own types and model values, and decides nothing.
+"""
+
+from collections.abc import AsyncIterator, Sequence
+from typing import Protocol
+
+import msgspec
+
+from syncline.model.change import Refusal, Transaction
+from syncline.model.errors import Problem
+from syncline.model.schema import Collection, Table
+from syncline.model.stamp import Micros, Offset, Position
+from syncline.model.value import Key, Row
+from syncline.model.write import Batch
+
+
+class Features(msgspec.Struct, frozen=True):
+    """What a kind of peer can do; abilities are data."""
+
+    kind: str
+    captures: bool = True
+    transactional: bool = True
+    transactions_exact: bool = True  # False: consecutive source transactions may be captured as one
+    truncates: bool = False
+    note: str = ""
+
+
+class Identity(msgspec.Struct, frozen=True):
+    """Who answered: the peer's incarnation, the nonce of its last session, its watermark and the end of its history."""
+
+    incarnation: str
+    nonce: str
+    watermark: Offset
+    position: Position
+    fresh: bool  # no footprint of ours was found: never set up, or wiped
+
+
+class Applied(msgspec.Struct, frozen=True):
+    """What an apply did. The watermark is committed; `refused` rows were left out and are recorded with it."""
+
+    rows: int
+    refused: tuple[Refusal, ...] = ()
+
+
+class Chunk(msgspec.Struct, frozen=True):
+    """Rows of a key range as of one moment: sorted as the peer sorts its keys, at history `position` and `watermark`.
+
+    `last` is the last key seen (pass it as `after` to go on), `done` tells that there is nothing beyond it.
+    """
+
+    rows: tuple[tuple[Key, Row], ...]
+    last: Key | None
+    done: bool
+    position: Position
+    watermark: Offset
+
+
+class Digest(msgspec.Struct, frozen=True):
+    """A key range, half-open: after < key <= upto (None: open end). How many rows, and the sum of their digests mod 2**128."""
+
+    after: Key | None
+    upto: Key | None
+    count: int
+    total: int
+
+
+class Peer(Protocol):
+    """One place that holds copies. All methods raise PeerError subclasses; transient ones may be tried again."""
+
+    name: str
+    features: Features
+
+    async def connect(self) -> Identity:
+        """Open connections and tell who is there. Touches nothing."""
+        ...
+
+    async def inspect(self) -> dict[str, Table]:
+        """The peer's tables by name, without Syncline's own."""
+        ...
+
+    async def check(self, collections: Sequence[Collection]) -> list[Problem]:
+        """Every unmet precondition, with the statement that fixes it."""
+        ...
+
+    async def setup(self, collections: Sequence[Collection]) -> Identity:
+        """Create or bring up to date our footprint (changelog, triggers, watermark); idempotent."""
+        ...
+
+    async def enter(self, nonce: str) -> None:
+        """Write this session's nonce into the peer, so that a copied or restored peer is noticed later."""
+        ...
+
+    async def teardown(self) -> None:
+        """Remove every trace of ours; idempotent."""
+        ...
+
+    def stream(self, after: Position | None) -> AsyncIterator[Transaction]:
+        """Committed transactions after a position, in commit order, for ever; our own echo appears only as context.
+
+        Yields at least one transaction, empty if need be, for the end of history as it was when the stream began: so that a
+        reader knows that it has caught up. None: from the oldest that the peer still has.
+        Raises PeerChanged when a captured table was altered, dropped or recreated.
+        """
+        ...
+
+    async def position(self) -> Position:
+        """The current end of the peer's own history; capture has been drained once it yielded up to here."""
+        ...
+
+    async def acknowledge(self, upto: Position) -> None:
+        """The log has everything up to here durably: the peer may forget it."""
+        ...
+
+    async def apply(self, batch: Batch) -> Applied:
+        """Apply a batch and its watermark in one transaction. Rows that a constraint refuses are left out and recorded."""
+        ...
+
+    async def chunk(self, collection: Collection, after: Key | None, limit: int, upto: Key | None = None) -> Chunk:
+        """Up to `limit` rows with after < key <= upto in the peer's own key order, from one snapshot."""
+        ...
+
+    async def rows(self, collection: Collection, keys: Sequence[Key]) -> Chunk:
+        """The rows of these keys, as of one moment; keys that are not there are left out."""
+        ...
+
+    async def digest(self, collection: Collection, after: Key | None, upto: Key | None, parts: int) -> list[Digest]:
+        """Digests (codec.digest_row) of about `parts` consecutive ranges of similar size that together cover (after, upto]."""
+        ...
+
+    async def clock(self) -> Micros:
+        """The peer's own clock now."""
+        ...
+
+    async def close(self) -> None:
+        """Close connections."""
+        ...

@@ -1,0 +1,199 @@
+"""Syncline's footprint in a user's file: create it, bring it up to date, read it, remove every trace of it."""
+
+import sqlite3
+from collections.abc import Iterable, Mapping, Sequence
+from importlib.resources import files
+from typing import Final
+
+import msgspec
+
+from syncline.model.errors import PeerChanged, PeerUnsafe
+from syncline.model.schema import Collection
+from syncline.model.stamp import Offset, Position
+from syncline.peers.protocol import Identity
+from syncline.peers.sqlite.features import CHANGELOG, FORMAT, LAYOUT, PREFIX, STATE, WATERMARK, quote
+from syncline.peers.sqlite.inspect import catalog, kind_of_table
+from syncline.peers.sqlite.layout import Layout, load_layouts, save_layout
+from syncline.peers.sqlite.triggers import NOW, trigger_texts
+
+_TABLES: Final = files("syncline.peers.sqlite").joinpath("changelog.sql").read_text(encoding="utf-8")
+MILLIS: Final = "CAST((at-2440587.5)*86400000.0+0.5 AS INTEGER)"  # Unix milliseconds of a Julian day
+_REJOIN: Final = "if its rows are as they should be, remove Syncline's footprint and let it join again: 'syncline teardown'"
+
+
+class State(msgspec.Struct, frozen=True):
+    """The one row of the state table."""
+
+    format: int
+    incarnation: str
+    nonce: str
+    watermark: Offset
+    trimmed: int
+    trimmed_watermark: Offset
+
+
+def exists(connection: sqlite3.Connection) -> bool:
+    """Whether a footprint is there."""
+    return connection.execute("SELECT 1 FROM sqlite_schema WHERE name = ?", (STATE,)).fetchone() is not None
+
+
+def read_state(connection: sqlite3.Connection, peer: str) -> State | None:
+    """The state, or None if there is no footprint. Raises PeerUnsafe for one of a newer Syncline."""
+    if not exists(connection):
+        return None
+    names = ", ".join(State.__struct_fields__)
+    row = connection.execute(f"SELECT {names} FROM {STATE}").fetchone()
+    if row is None:
+        hint = "remove what is left of it: 'syncline teardown'"
+        raise PeerUnsafe("Syncline's own tables are empty", why="someone deleted their rows", hint=hint, peer=peer)
+    state = State(*row)
+    if state.format > FORMAT:
+        why = f"its footprint has format {state.format}, this Syncline writes {FORMAT}"
+        raise PeerUnsafe("a newer Syncline set this peer up", why=why, hint="use that Syncline, or a newer one", peer=peer)
+    return state
+
+
+def read_end(connection: sqlite3.Connection) -> Position:
+    """The end of the changelog. `text` is the record's time: it tells two histories of the same length apart."""
+    row = connection.execute(f"SELECT seq, {MILLIS} FROM {CHANGELOG} ORDER BY seq DESC LIMIT 1").fetchone()
+    return position(*row) if row else Position(0)
+
+
+def position(seq: int, millis: int) -> Position:
+    """The position of a changelog record."""
+    return Position(seq, 0, format(millis, "x"))
+
+
+def millis_of(where: Position) -> int:
+    """The time of a changelog record, in Unix milliseconds."""
+    return int(where.text, 16) if where.text else 0
+
+
+def read_identity(connection: sqlite3.Connection, peer: str) -> Identity:
+    """Who is there. Call inside a read transaction."""
+    state = read_state(connection, peer)
+    if state is None:
+        return Identity("", "", 0, Position(0), fresh=True)
+    return Identity(state.incarnation, state.nonce, state.watermark, read_end(connection), fresh=False)
+
+
+def install(connection: sqlite3.Connection, peer: str, collections: Sequence[Collection], incarnation: str) -> Identity:
+    """Create or update the footprint for exactly these collections; call inside a write transaction.
+
+    Raises PeerChanged when triggers are gone or altered: writes may have gone by unseen.
+    """
+    fresh = not exists(connection)
+    for statement in _TABLES.split(";"):
+        if statement.strip():
+            connection.execute(statement)
+    if fresh:
+        connection.execute(f"INSERT INTO {STATE} (one, format, incarnation) VALUES (1, ?, ?)", (FORMAT, incarnation))
+        connection.execute(f"INSERT INTO {CHANGELOG} (kind, at, b0) VALUES ({WATERMARK}, {NOW}, 0)")
+    layouts = load_layouts(connection)
+    wanted = {collection.name: collection for collection in collections}
+    kept = [layout for layout in layouts.values() if layout.active and layout.collection in wanted]
+    for layout in kept:
+        _require_same_table(peer, layout, wanted[layout.collection])
+    find_damage(connection, peer, kept)
+    _widen(connection, max((len(collection.columns) for collection in collections), default=0))
+    for layout in layouts.values():
+        if layout.active and (found := wanted.get(layout.collection)) and layout.is_for(found, found.table_at(peer)):
+            del wanted[layout.collection]
+            refresh(connection, layout)
+        elif layout.active:
+            drop_triggers(connection, layout.installed)
+            save_layout(connection, msgspec.structs.replace(layout, active=False, installed={}))
+    number = max(layouts, default=0)
+    for collection in wanted.values():
+        number += 1
+        refresh(connection, Layout(number, collection.name, collection.table_at(peer), collection.columns, collection.key))
+    return msgspec.structs.replace(read_identity(connection, peer), fresh=fresh)
+
+
+def _require_same_table(peer: str, layout: Layout, collection: Collection) -> None:
+    table = collection.table_at(peer)
+    if (layout.table, layout.key) != (table, collection.key):
+        was, now = (f"{place} by {', '.join(key)}" for place, key in ((layout.table, layout.key), (table, collection.key)))
+        what = "a collection was moved to another table or key"
+        where = {"peer": peer, "collection": collection.name}
+        raise PeerChanged(
+            what, why=f"it was {was}, now it is {now}", hint="give it a new name, or let the peer join again", **where
+        )
+
+
+def _widen(connection: sqlite3.Connection, columns: int) -> None:
+    """Make room for images of so many columns."""
+    for place in range(width(connection), columns):
+        for letter in "ba":
+            connection.execute(f"ALTER TABLE {CHANGELOG} ADD COLUMN {letter}{place}")
+
+
+def width(connection: sqlite3.Connection) -> int:
+    """How many columns an image can have."""
+    (columns,) = connection.execute("SELECT count(*) FROM pragma_table_info(?)", (CHANGELOG,)).fetchone()
+    return (int(columns) - 3) // 2
+
+
+def refresh(connection: sqlite3.Connection, layout: Layout) -> Layout:
+    """Install the triggers of a layout as its table asks for now; call inside a write transaction."""
+    texts = trigger_texts(layout, catalog(connection, layout.table))
+    if texts != layout.installed or not _fires_first(connection, layout):
+        drop_triggers(connection, layout.installed)
+        for text in texts.values():
+            connection.execute(text)
+        layout = msgspec.structs.replace(layout, installed=texts)
+        save_layout(connection, layout)
+    return layout
+
+
+def drop_triggers(connection: sqlite3.Connection, names: Mapping[str, str] | Sequence[str]) -> None:
+    """Drop triggers by name, where they are there."""
+    for name in names:
+        connection.execute(f"DROP TRIGGER IF EXISTS {quote(name)}")
+
+
+def find_damage(connection: sqlite3.Connection, peer: str, layouts: Iterable[Layout]) -> None:
+    """Raise PeerChanged if a captured table is gone, recreated or renamed, or lost a captured column (F25, D43)."""
+    found = dict(connection.execute("SELECT name, sql FROM sqlite_schema WHERE type = 'trigger'").fetchall())
+    for layout in layouts:
+        if not layout.active or all(found.get(name) == text for name, text in layout.installed.items()):
+            continue
+        where = {"peer": peer, "collection": layout.collection, "table": layout.table}
+        if kind_of_table(connection, layout.table) != "table":
+            what = "a captured table was dropped or renamed"
+            raise PeerChanged(what, why=f"there is no table {layout.table} any more", hint=_REJOIN, **where)
+        columns = {column.name for column in catalog(connection, layout.table).table.columns}
+        lost = [name for name in layout.columns if name not in columns]
+        if lost:
+            what = "columns of a captured table were dropped or renamed"
+            raise PeerChanged(what, why=f"there is no {', '.join(lost)} any more", hint=_REJOIN, **where)
+        gone = [name for name in layout.installed if name not in found]
+        why = "the table was recreated, or the triggers were dropped" if gone else "the triggers were altered"
+        raise PeerChanged("changes of a table were not captured", why=why, hint=_REJOIN, **where)
+
+
+def needs_refresh(connection: sqlite3.Connection, layouts: Iterable[Layout]) -> bool:
+    """Whether a table's unique constraints or other triggers changed, so that ours must be made anew."""
+    active = [layout for layout in layouts if layout.active]
+    return any(
+        trigger_texts(layout, catalog(connection, layout.table)) != layout.installed or not _fires_first(connection, layout)
+        for layout in active
+    )
+
+
+def _fires_first(connection: sqlite3.Connection, layout: Layout) -> bool:
+    """Whether our triggers are younger than the table's others: every SQLite fires the youngest first.
+
+    So our record of a change precedes those of what a trigger of the user's did because of it.
+    """
+    sql = "SELECT name FROM sqlite_schema WHERE type = 'trigger' AND tbl_name = ? COLLATE NOCASE ORDER BY rowid DESC"
+    names = [name for (name,) in connection.execute(sql, (layout.table,)).fetchall()]
+    return set(names[: len(layout.installed)]) == set(layout.installed)
+
+
+def remove(connection: sqlite3.Connection) -> None:
+    """Remove every trace; call inside a write transaction."""
+    names = connection.execute("SELECT name FROM sqlite_schema WHERE type = 'trigger'").fetchall()
+    drop_triggers(connection, [name for (name,) in names if name.startswith(PREFIX)])
+    for table in (STATE, CHANGELOG, LAYOUT):
+        connection.execute(f"DROP TABLE IF EXISTS {table}")

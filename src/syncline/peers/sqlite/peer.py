@@ -1,0 +1,283 @@
+"""The SQLite peer: the peers' protocol over one file.
+
+Reads run on the event loop's thread in short pieces; everything that writes runs one after the other on a thread of its own,
+as few and wide statements, during which SQLite works without the interpreter.
+"""
+
+import asyncio
+import secrets
+import sqlite3
+import sys
+import time
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from functools import partial
+from typing import TypeVar
+
+from syncline.model import limits
+from syncline.model.change import Transaction
+from syncline.model.errors import PeerBusy, PeerFull, PeerUnreachable, PeerUnsafe, Problem
+from syncline.model.schema import Collection, Table
+from syncline.model.stamp import Micros, Position
+from syncline.model.value import Key
+from syncline.model.write import Batch
+from syncline.peers.protocol import Applied, Chunk, Digest, Identity
+from syncline.peers.sqlite import check, footprint, inspect, snapshot
+from syncline.peers.sqlite.apply import Applier
+from syncline.peers.sqlite.capture import Capture, patiently
+from syncline.peers.sqlite.connect import Place, create_file, errors, is_there, open_reader, open_writer, parse_url
+from syncline.peers.sqlite.digest import Summing
+from syncline.peers.sqlite.features import FEATURES, STATE
+from syncline.peers.sqlite.layout import load_layouts
+from syncline.peers.sqlite.triggers import NOW
+
+_T = TypeVar("_T")
+
+
+class _Open:
+    """The connections of a session, and the thread that writes."""
+
+    def __init__(self, place: Place) -> None:
+        self.reader = open_reader(place)
+        self.writer = open_writer(place, limits.BUSY_SECONDS)
+        self.thread = ThreadPoolExecutor(1, thread_name_prefix=f"sqlite-{place.peer}")
+
+    def close(self) -> None:
+        """Let the write that is under way end, then close."""
+        self.thread.submit(self.writer.close).result()
+        self.thread.shutdown()
+        self.reader.close()
+
+
+class SqlitePeer:
+    """See the protocol, syncline.peers.protocol.Peer."""
+
+    def __init__(self, name: str, place: Place, poll_seconds: float = limits.POLL_SECONDS) -> None:
+        self.name = name
+        self.features = FEATURES
+        self.place = place
+        self._poll_seconds = poll_seconds
+        self._open: _Open | None = None
+        self._applier: Applier | None = None
+        self._captures: set[Capture] = set()
+        self._trimmed_at = time.monotonic()
+
+    # -- coming and going -------------------------------------------------------------------------------------------------
+
+    async def connect(self) -> Identity:
+        """See the protocol. A file that is to be created is not touched yet."""
+        await self.close()
+        if self.place.create and not is_there(self.place):
+            return Identity("", "", 0, Position(0), fresh=True)
+        self._open = _Open(self.place)
+        return await self._read(partial(footprint.read_identity, peer=self.name))
+
+    async def inspect(self) -> dict[str, Table]:
+        """See the protocol."""
+        if self._is_to_be_created():
+            return {}
+        return await self._write(inspect.tables, "reading the catalog")
+
+    async def check(self, collections: Sequence[Collection]) -> list[Problem]:
+        """See the protocol."""
+        if self._is_to_be_created():
+            with sqlite3.connect(":memory:") as empty:
+                found = check.problems(empty, self.name, collections)
+            empty.close()
+            return found
+        return await self._read(partial(check.problems, peer=self.name, collections=collections))
+
+    async def advice(self, collections: Sequence[Collection]) -> list[str]:
+        """What would be better at this peer, but need not be."""
+        if self._is_to_be_created():
+            return []
+        return await self._read(partial(check.advice, peer=self.name, collections=collections))
+
+    async def setup(self, collections: Sequence[Collection]) -> Identity:
+        """See the protocol. `fresh` tells that the footprint was made by this call. Raises PeerUnsafe, PeerChanged."""
+        create_file(self.place)
+        if self._open is None:
+            await self.connect()
+        identity = await self._write(partial(self._install, collections), "setting up")
+        named = {collection.name: collection for collection in collections}
+        self._applier = Applier(self.name, self._opened().writer, named)
+        return identity
+
+    def _install(self, collections: Sequence[Collection], connection: sqlite3.Connection) -> Identity:
+        with _transaction(connection):
+            found = check.problems(connection, self.name, collections)
+            if found:
+                why = "; ".join(f"{problem.what} ({', '.join(map(str, problem.where.values()))})" for problem in found[:5])
+                what = f"{len(found)} things stand against synchronising this peer"
+                raise PeerUnsafe(what, why=why, hint=found[0].hint or "see 'syncline check'", peer=self.name)
+            return footprint.install(connection, self.name, collections, secrets.token_hex(8))
+
+    async def enter(self, nonce: str) -> None:
+        """See the protocol."""
+
+        def write(connection: sqlite3.Connection) -> None:
+            connection.execute(f"UPDATE {STATE} SET nonce = ?", (nonce,))
+
+        await self._write(write, "entering")
+
+    async def teardown(self) -> None:
+        """See the protocol."""
+        if self._is_to_be_created():
+            return
+
+        def write(connection: sqlite3.Connection) -> None:
+            with _transaction(connection):
+                footprint.remove(connection)
+
+        await self._write(write, "tearing down")
+        self._applier = None
+
+    async def close(self) -> None:
+        """See the protocol. Waits for a write that is under way."""
+        opened, self._open, self._applier = self._open, None, None
+        if opened is not None:
+            await asyncio.to_thread(opened.close)
+
+    # -- capture ----------------------------------------------------------------------------------------------------------
+
+    async def stream(self, after: Position | None) -> AsyncIterator[Transaction]:
+        """See the protocol. Polls; an apply of this process wakes it at once."""
+        capture = Capture(self.place, self._opened().reader, self._poll_seconds, self._tend)
+        self._captures.add(capture)
+        try:
+            async for transaction in capture.stream(after):
+                yield transaction
+        finally:
+            self._captures.discard(capture)
+
+    async def position(self) -> Position:
+        """See the protocol."""
+        return await self._read(lambda connection: snapshot.moment(connection, self.name)[0])
+
+    async def acknowledge(self, upto: Position) -> None:
+        """See the protocol. Records are forgotten with the next apply, or when nothing happens."""
+        if self._applier is not None:
+            self._applier.acknowledged = max(self._applier.acknowledged, upto.major)
+
+    async def _tend(self) -> None:
+        """Small work for idle moments: triggers that have to be made anew, records to forget. A busy file puts it off."""
+        stale = [capture for capture in self._captures if capture.stale]
+        if stale:
+            with suppress(PeerBusy, PeerFull):
+                await self._write(_refresh, "renewing triggers")
+                for capture in stale:
+                    capture.stale = False
+        applier, now = self._applier, time.monotonic()
+        due = 0 if applier is None else applier.to_trim
+        if applier is None or due <= 0 or (due < limits.TRIM_ROWS_MIN and now - self._trimmed_at < limits.TRIM_SECONDS):
+            return
+        self._trimmed_at = now
+        with suppress(PeerBusy, PeerFull):
+            await self._write(partial(_trim, applier), "forgetting records")
+
+    # -- apply and read ---------------------------------------------------------------------------------------------------
+
+    async def apply(self, batch: Batch) -> Applied:
+        """See the protocol."""
+        applier = self._applier
+        if applier is None:
+            raise PeerUnsafe("this peer is not set up in this session", hint="call setup first", peer=self.name)
+        applied = await self._write(lambda _: applier.apply(batch), "applying")
+        for capture in self._captures:
+            capture.news.set()
+        return applied
+
+    async def chunk(self, collection: Collection, after: Key | None, limit: int, upto: Key | None = None) -> Chunk:
+        """See the protocol."""
+
+        def work(connection: sqlite3.Connection) -> Chunk:
+            with snapshot.snapshot(connection):
+                return snapshot.read_chunk(connection, self.name, collection, after, limit, upto)
+
+        return await self._read(work)
+
+    async def rows(self, collection: Collection, keys: Sequence[Key]) -> Chunk:
+        """See the protocol."""
+
+        def work(connection: sqlite3.Connection) -> Chunk:
+            with snapshot.snapshot(connection):
+                return snapshot.read_keys(connection, self.name, collection, keys)
+
+        return await self._read(work)
+
+    async def digest(self, collection: Collection, after: Key | None, upto: Key | None, parts: int) -> list[Digest]:
+        """See the protocol. Every row is read, in pieces; other work goes on between them."""
+        source = await self._read(lambda connection: snapshot.source_of(connection, collection, self.name))
+        size = sys.maxsize
+        if parts > 1:
+            count = await self._read(lambda connection: snapshot.count_range(connection, source, after, upto))
+            size = max(1, -(-count // parts))
+        summing = Summing(after, upto, size)
+        while True:
+            read = partial(snapshot.read_range, source=source, after=after, upto=upto, limit=limits.CAPTURE_ROWS_MAX)
+            found = await self._read(read)
+            rows = snapshot.with_keys(collection, found.rows)
+            summing.add(rows)
+            if found.whole and len(rows) < limits.CAPTURE_ROWS_MAX:
+                return summing.finish()
+            after = rows[-1][0]
+            await asyncio.sleep(0)
+
+    async def clock(self) -> Micros:
+        """See the protocol. A file has no clock of its own: this is its host's, as triggers read it."""
+        sql = f"SELECT CAST(({NOW} - 2440587.5) * 86400000.0 + 0.5 AS INTEGER)"
+        return await self._read(lambda connection: int(connection.execute(sql).fetchone()[0]) * 1000)
+
+    # -- inside -----------------------------------------------------------------------------------------------------------
+
+    def _is_to_be_created(self) -> bool:
+        return self._open is None and self.place.create and not is_there(self.place)
+
+    def _opened(self) -> _Open:
+        if self._open is None:
+            raise PeerUnreachable("this peer is not connected", hint="call connect first", peer=self.name)
+        return self._open
+
+    async def _read(self, work: Callable[[sqlite3.Connection], _T]) -> _T:
+        reader = self._opened().reader
+        return await patiently(self.place, self._poll_seconds, lambda: work(reader))
+
+    async def _write(self, work: Callable[[sqlite3.Connection], _T], doing: str) -> _T:
+        opened = self._opened()
+
+        def translated() -> _T:
+            with errors(self.place, doing):
+                return work(opened.writer)
+
+        return await asyncio.get_running_loop().run_in_executor(opened.thread, translated)
+
+
+@contextmanager
+def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    """A write transaction around the block: all or nothing."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+
+
+def _refresh(connection: sqlite3.Connection) -> None:
+    with _transaction(connection):
+        for layout in load_layouts(connection).values():
+            if layout.active:
+                footprint.refresh(connection, layout)
+
+
+def _trim(applier: Applier, connection: sqlite3.Connection) -> None:
+    with _transaction(connection):
+        applier.trim()
+
+
+def open_peer(name: str, url: str, *, poll_seconds: float = limits.POLL_SECONDS) -> SqlitePeer:
+    """The entry point of this kind: a peer at `sqlite:///path`. Raises PeerUnsafe for an address that cannot be read."""
+    return SqlitePeer(name, parse_url(name, url), poll_seconds)

@@ -1,0 +1,1 @@
+"""Floor 2, the loop: comparing peers and repairing what differs."""

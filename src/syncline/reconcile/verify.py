@@ -1,0 +1,169 @@
+"""Verify: all peers compared through digests of key ranges, then row by row where they differ. Reads only.
+
+A difference counts only when it is none of: on its way (in flight), parked, or written between two reads. So every suspicious
+key is read again after the pipeline has passed the reads, until two rounds agree.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Protocol
+
+import msgspec
+
+from syncline.compare.rows import differing_fields, differing_keys
+from syncline.model.event import Event, Listener
+from syncline.model.key import order
+from syncline.model.limits import COMPARE_ROWS_MAX, DIFFERENCES_MAX, RECHECK_SECONDS
+from syncline.model.schema import Collection
+from syncline.model.stamp import Offset, Position
+from syncline.model.value import Key, Row, plain
+from syncline.peers.protocol import Digest, Peer
+
+AGAIN_SECONDS = 0.05  # between two looks at the same keys
+
+Copies = Mapping[str, Mapping[Key, Row]]
+
+
+class Pipeline(Protocol):
+    """What a comparison must know of the stream. `resting`: nothing moves while we look, so one look decides."""
+
+    resting: bool
+
+    def head(self) -> Offset:
+        """The offset of the last entry with rows."""
+        ...
+
+    async def passed(self, peer: str, position: Position) -> bool:
+        """Wait until the log has this peer's history up to `position`, or in_flight knows it; False if it took too long."""
+        ...
+
+    def in_flight(self, collection: str, key: Key) -> bool:
+        """Whether some change of this key is not at every peer yet."""
+        ...
+
+    def is_parked(self, collection: str, key: Key) -> bool:
+        """Whether some peer refused this row."""
+        ...
+
+
+class Difference(msgspec.Struct, frozen=True):
+    """A key whose rows are not equal. `state`: drift, pending (a change is, or may be, on its way) or parked."""
+
+    collection: str
+    key: Key
+    fields: tuple[str, ...]
+    columns: tuple[str, ...]
+    rows: dict[str, Row | None]
+    state: str
+
+    def shown(self, row: Row | None) -> dict[str, object] | None:
+        """The differing fields of one copy; None where it has no row."""
+        if row is None:
+            return None
+        return {name: plain(value) for name, value in zip(self.columns, row, strict=False) if name in self.fields}
+
+
+class Compared(msgspec.Struct, frozen=True):
+    """The result for one collection. `through`: the log offset up to which equality was compared, where it was found."""
+
+    collection: str
+    rows: int
+    differences: tuple[Difference, ...]
+    found: int  # how many differences there are; `differences` lists the first of them
+    through: Offset | None
+
+
+async def compare_collection(
+    collection: Collection, peers: Sequence[Peer], rows: int, pipeline: Pipeline, emit: Listener
+) -> Compared:
+    """Compare one collection at one or more peers. `rows` is an estimate, for the number of ranges. Raises PeerError."""
+    start = pipeline.head()
+    first, others = peers[0], peers[1:]
+    suspects: list[Key] = []
+    listed: list[Difference] = []
+    compared = found = 0
+    ranges = await first.digest(collection, None, None, max(1, rows // COMPARE_ROWS_MAX))
+    for done, piece in enumerate(ranges, 1):
+        theirs = await asyncio.gather(*(peer.digest(collection, piece.after, piece.upto, 1) for peer in others))
+        if any(_differs(piece, digests) for digests in theirs):
+            async for keys in _suspects(collection, peers, piece):
+                suspects += keys
+                if len(suspects) >= COMPARE_ROWS_MAX:
+                    found += _list(listed, await _confirm(collection, peers, suspects, pipeline))
+                    suspects = []
+        compared += piece.count
+        detail = {"done": compared, "total": max(rows, compared), "range": done, "ranges": len(ranges)}
+        emit(Event("verify.progress", collection=collection.name, count=compared, detail=detail))
+    found += _list(listed, await _confirm(collection, peers, suspects, pipeline))
+    return Compared(collection.name, compared, tuple(listed), found, None if found else start)
+
+
+def _differs(piece: Digest, digests: Sequence[Digest]) -> bool:
+    return sum(one.count for one in digests) != piece.count or sum(one.total for one in digests) % 2**128 != piece.total
+
+
+def _list(listed: list[Difference], found: Sequence[Difference]) -> int:
+    listed += found[: max(0, DIFFERENCES_MAX - len(listed))]
+    return len(found)
+
+
+async def _suspects(collection: Collection, peers: Sequence[Peer], piece: Digest) -> AsyncIterator[list[Key]]:
+    """The keys of a range that are not the same everywhere, some at a time: no peer is asked for more rows than fit."""
+    after = piece.after
+    while True:
+        upto = piece.upto
+        copies: list[dict[Key, Row]] = []
+        for peer in peers:
+            chunk = await peer.chunk(collection, after, COMPARE_ROWS_MAX, upto)
+            upto = upto if chunk.done else chunk.last
+            copies.append(dict(chunk.rows))
+        if upto == piece.upto:
+            yield differing_keys(copies)
+            return
+        end = order(upto or ())
+        yield differing_keys([{key: row for key, row in copy.items() if order(key) <= end} for copy in copies])
+        after = upto
+
+
+async def _confirm(
+    collection: Collection, peers: Sequence[Peer], suspects: Sequence[Key], pipeline: Pipeline
+) -> list[Difference]:
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + RECHECK_SECONDS
+    before: dict[Key, dict[str, Row | None]] = {}
+    settled: list[Difference] = []
+    while suspects:
+        flying = {key for key in suspects if pipeline.in_flight(collection.name, key)}
+        copies, sure = await read_copies(collection, peers, suspects, pipeline)
+        now = {key: {name: rows.get(key) for name, rows in copies.items()} for key in suspects}
+        over = loop.time() > deadline
+        still: list[Key] = []
+        for key in suspects:
+            if len(set(now[key].values())) == 1:
+                continue
+            moving = not sure or key in flying or pipeline.in_flight(collection.name, key)
+            steady = not moving and (pipeline.resting or before.get(key) == now[key])
+            if pipeline.is_parked(collection.name, key):
+                settled.append(_difference(collection, key, now[key], "parked"))
+            elif steady or over or pipeline.resting:
+                settled.append(_difference(collection, key, now[key], "drift" if steady else "pending"))
+            else:
+                still.append(key)
+        before, suspects = now, still
+        if suspects:
+            await asyncio.sleep(AGAIN_SECONDS)
+    return settled
+
+
+async def read_copies(
+    collection: Collection, peers: Sequence[Peer], keys: Sequence[Key], pipeline: Pipeline
+) -> tuple[Copies, bool]:
+    """The rows of these keys at every peer; and whether the log has every history up to where it was read."""
+    chunks = await asyncio.gather(*(peer.rows(collection, keys) for peer in peers))
+    passed = [await pipeline.passed(peer.name, chunk.position) for peer, chunk in zip(peers, chunks, strict=True)]
+    return {peer.name: dict(chunk.rows) for peer, chunk in zip(peers, chunks, strict=True)}, all(passed)
+
+
+def _difference(collection: Collection, key: Key, rows: dict[str, Row | None], state: str) -> Difference:
+    fields = differing_fields(collection.columns, list(rows.values()))
+    return Difference(collection.name, key, fields, collection.columns, rows, state)

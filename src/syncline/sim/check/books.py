@@ -1,0 +1,146 @@
+"""The ledger laid beside the log: which entry holds which acknowledged transaction, which values lie in conflict records."""
+
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+
+import msgspec
+
+from syncline.model.change import Change
+from syncline.model.entry import Entry, Kind
+from syncline.model.stamp import Offset
+from syncline.model.value import Row, Value
+from syncline.sim.check.verdict import Violation, Where
+from syncline.sim.ledger import Acked, Ledger
+
+
+class Books:
+    """Both sides. `refused` names rows that a peer refused at some time: there a watermark does not say what it has seen."""
+
+    def __init__(self, entries: Sequence[Entry], ledger: Ledger, refused: Iterable[tuple[str, str, object]] = ()) -> None:
+        self.entries = sorted(entries, key=lambda entry: entry.offset)
+        self.refused = frozenset(refused)
+        self.changes = [entry for entry in self.entries if entry.kind is Kind.CHANGE and not is_join(entry)]
+        self._numbers: dict[str, list[int]] = defaultdict(list)
+        self._by_number: dict[tuple[str, int], list[Entry]] = defaultdict(list)
+        for entry in self.changes:
+            number = entry.position.major if entry.position is not None else 0
+            if any(entry.peer == peer and entry.offset <= head and number > kept for peer, kept, head in ledger.restores):
+                continue  # from a history that its peer has forgotten; the number was given again
+            self._by_number[entry.peer, number].append(entry)
+        for peer, number in sorted(self._by_number):
+            self._numbers[peer].append(number)
+        self.ledger = self._without_absorbed(ledger)
+        self.groups: dict[Offset, list[Acked]] = defaultdict(list)
+        self.offsets: dict[tuple[str, int], Offset] = {}
+        for acked in self.ledger.counted:
+            entry_of = self.entry_of(acked)
+            if entry_of is not None:
+                self.groups[entry_of.offset].append(acked)
+                self.offsets[acked.peer, acked.number] = entry_of.offset
+        self.kept = self._kept()
+        self._overruled = self._lost_deletes()
+
+    def _without_absorbed(self, ledger: Ledger) -> Ledger:
+        """The ledger with those commits as early that their peer made while it was out, and that a join took up as rows."""
+        spans = [span for peer in sorted({one.peer for one in ledger.acked}) for span in self._absences(peer)]
+        if not spans:
+            return ledger
+        absorbed = Ledger()
+        absorbed.initial, absorbed.restores = ledger.initial, ledger.restores
+        for acked in ledger.acked:
+            out = any(peer == acked.peer and last < acked.number < next_one for peer, last, next_one in spans)
+            is_entry = (acked.peer, acked.number) in self._by_number
+            absorbed.note(msgspec.structs.replace(acked, early=True) if out and not is_entry else acked)
+        return absorbed
+
+    def _absences(self, peer: str) -> Iterator[tuple[str, int, int]]:
+        """Per absence of a peer: its last commit in the log before it went stale or out, the first one after it was back."""
+        out: Offset | None = None
+        for entry in self.entries:
+            if entry.kind is not Kind.PEER or entry.peer != peer:
+                continue
+            stage = (entry.body or {}).get("stage")
+            if stage in ("stale", "new", "left") and out is None:
+                out = entry.offset
+            elif stage == "live" and out is not None:
+                yield (peer, *self._around(peer, out, entry.offset))
+                out = None
+        if out is not None:
+            yield (peer, self._around(peer, out, out)[0], 2**63)
+
+    def _around(self, peer: str, out: Offset, back: Offset) -> tuple[int, int]:
+        numbers = [(entry.offset, entry.position.major) for entry in self.changes if entry.peer == peer and entry.position]
+        before = max((number for offset, number in numbers if offset < out), default=0)
+        return before, min((number for offset, number in numbers if offset > back), default=2**63)
+
+    def entry_of(self, acked: Acked) -> Entry | None:
+        """The entry that holds a transaction: the first of its peer that reaches its number (neighbours may come as one)."""
+        numbers = self._numbers.get(acked.peer, [])
+        place = bisect_left(numbers, acked.number)
+        return self._by_number[acked.peer, numbers[place]][0] if place < len(numbers) else None
+
+    def check_balance(self, exact: Iterable[str]) -> list[Violation]:
+        """P2, P7: every acknowledged transaction has exactly one entry; at peers of `exact`, one of its own."""
+        found: list[Violation] = []
+        for acked in self.ledger.counted:
+            entry = self.entry_of(acked)
+            if entry is None:
+                found.append(Violation("P2", f"commit {acked.number} of {acked.peer} is not in the log"))
+            elif acked.peer in exact and entry.position is not None and entry.position.major != acked.number:
+                found.append(Violation("P2", f"commit {acked.number} of {acked.peer} has no entry of its own"))
+        for (peer, number), entries in self._by_number.items():
+            if len(entries) > 1:
+                offsets = ", ".join(str(entry.offset) for entry in entries)
+                found.append(Violation("P7", f"commit {number} of {peer} is in the log more than once: {offsets}"))
+        return found
+
+    def _kept(self) -> dict[Where, set[Value]]:
+        """Per key, every value that a conflict record holds: losers stay restorable."""
+        kept: dict[Where, set[Value]] = defaultdict(set)
+        for entry in self.entries:
+            for change in entry.changes:
+                kept[change.collection, change.key] |= sides(change)
+        return kept
+
+    def _lost_deletes(self) -> set[tuple[Where, Offset]]:
+        """The deletes that a conflict record says did not stand: the key, and the entry that held the delete."""
+        found: set[tuple[Where, Offset]] = set()
+        for entry in self.entries:
+            for change in entry.changes:
+                for conflict in change.verdict.conflicts if change.verdict is not None else ():
+                    for side in (conflict.ours, conflict.theirs):
+                        if side.row is None and side.peer != conflict.winner:
+                            found.add(((change.collection, change.key), side.offset or entry.offset))
+        return found
+
+    def overruled(self, delete: Acked, where: Where) -> bool:
+        """Whether a record says that this delete did not stand."""
+        offset = self.offsets.get((delete.peer, delete.number))
+        return offset is not None and (where, offset) in self._overruled
+
+    def saw(self, later: Acked, earlier: Acked) -> bool:
+        """Whether the writer of one transaction had the other before its eyes."""
+        if later.peer == earlier.peer:
+            return later.number > earlier.number
+        offset = self.offsets.get((earlier.peer, earlier.number))
+        return offset is not None and offset <= later.context
+
+
+def is_join(entry: Entry) -> bool:
+    """Whether an entry came from comparing a joining peer's rows, not from a commit."""
+    verdicts = [change.verdict for change in entry.changes]
+    return bool(verdicts) and all(
+        verdict is not None and (verdict.full or any(one.kind == "join" for one in verdict.conflicts)) for verdict in verdicts
+    )
+
+
+def sides(change: Change) -> set[Value]:
+    """Every value in a change's conflict records."""
+    found: set[Value] = set()
+    for conflict in change.verdict.conflicts if change.verdict is not None else ():
+        for side in (conflict.ours, conflict.theirs):
+            found.add(side.value)
+            row: Row | None = side.row
+            found.update(row or ())
+    return found

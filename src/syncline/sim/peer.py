@@ -1,0 +1,158 @@
+"""A simulated peer: the peers' protocol over a SimDatabase, answering at once. The network in between is elsewhere."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+
+from syncline.model.change import Transaction
+from syncline.model.codec import digest_row
+from syncline.model.errors import PeerRestored, Problem
+from syncline.model.key import order
+from syncline.model.schema import Collection, Column, Table
+from syncline.model.schema import Kind as ValueKind
+from syncline.model.stamp import Micros, Position
+from syncline.model.value import Key, Row
+from syncline.model.write import Batch
+from syncline.peers.protocol import Applied, Chunk, Digest, Features, Identity
+from syncline.sim.database import Commit, SimDatabase
+
+
+class SimPeer:
+    """A connection to a database. Several may exist, one after the other or side by side."""
+
+    def __init__(self, database: SimDatabase, now: Callable[[], Micros], *, exact: bool = True) -> None:
+        self.name = database.name
+        self.features = Features("simulated", transactions_exact=exact)
+        self.database = database
+        self._now = now
+        self._news = asyncio.Event()
+        database.on_news.append(self._news.set)
+
+    async def connect(self) -> Identity:
+        """Who is there."""
+        content = self.database.content
+        end = self.database.end
+        return Identity(content.incarnation, content.nonce, content.watermark, end, fresh=not content.incarnation)
+
+    async def inspect(self) -> dict[str, Table]:
+        """The tables."""
+        return {
+            shape.table_at(self.name): Table(shape.table_at(self.name), _columns(shape), rows_estimate=len(self._rows(shape)))
+            for shape in self.database.shapes.values()
+        }
+
+    async def check(self, collections: Sequence[Collection]) -> list[Problem]:
+        """A simulated database meets every precondition."""
+        return []
+
+    async def setup(self, collections: Sequence[Collection]) -> Identity:
+        """Install the footprint; idempotent."""
+        self.database.set_up([collection.name for collection in collections])
+        return await self.connect()
+
+    async def enter(self, nonce: str) -> None:
+        """Mark the database with this session's nonce."""
+        self.database.content.nonce = nonce
+
+    async def teardown(self) -> None:
+        """Remove the footprint."""
+        self.database.tear_down()
+
+    async def stream(self, after: Position | None) -> AsyncIterator[Transaction]:
+        """Commits after a position, for ever; at once the end of history if there is nothing newer."""
+        found = self.poll(after)
+        if not found:
+            content = self.database.content
+            yield Transaction(self.name, self.database.end, content.watermark, self._now())
+        while True:
+            for transaction in found:
+                yield transaction
+                after = transaction.position
+            self._news.clear()
+            found = self.poll(after)
+            if not found:
+                await self._news.wait()
+
+    def poll(self, after: Position | None) -> list[Transaction]:
+        """The commits after a position, as far as they are still there. Raises PeerRestored for another history's position."""
+        content = self.database.content
+        start = content.trimmed if after is None else max(after.major, content.trimmed)
+        if after is not None and after.major > content.number:
+            why = f"its history ends at {content.number}, the log has it up to {after.major}"
+            raise PeerRestored("this is not the history that the log knows", peer=self.name, why=why)
+        if after is not None and after.text and after.major > content.trimmed:
+            found = content.history[after.major - content.trimmed - 1].position
+            if found != after:
+                why = f"commit {after.major} is not the one that the log has"
+                raise PeerRestored("this is not the history that the log knows", peer=self.name, why=why)
+        return [self._transaction(commit) for commit in self.database.poll(start, exact=self.features.transactions_exact)]
+
+    def _transaction(self, commit: Commit) -> Transaction:
+        return Transaction(self.name, commit.position, commit.context, commit.time, commit.changes, commit.refused)
+
+    async def position(self) -> Position:
+        """The end of the history."""
+        return self.database.end
+
+    async def acknowledge(self, upto: Position) -> None:
+        """Forget the history up to here."""
+        self.database.trim(upto.major)
+
+    async def apply(self, batch: Batch) -> Applied:
+        """Apply a batch with its watermark."""
+        commit = self.database.apply(batch)
+        if commit is None:
+            return Applied(0)
+        return Applied(sum(len(write.keys) for write in batch.writes) - len(commit.refused), commit.refused)
+
+    async def chunk(self, collection: Collection, after: Key | None, limit: int, upto: Key | None = None) -> Chunk:
+        """Rows of a key range, as of now."""
+        keys = self._range(collection, after, upto)
+        rows = self._rows(collection)
+        taken = keys[:limit]
+        return self._chunk(tuple((key, rows[key]) for key in taken), done=len(taken) == len(keys))
+
+    async def rows(self, collection: Collection, keys: Sequence[Key]) -> Chunk:
+        """The rows of these keys, as of now."""
+        rows = self._rows(collection)
+        return self._chunk(tuple((key, rows[key]) for key in keys if key in rows), done=True)
+
+    async def digest(self, collection: Collection, after: Key | None, upto: Key | None, parts: int) -> list[Digest]:
+        """Digests of consecutive ranges that cover (after, upto]."""
+        keys = self._range(collection, after, upto)
+        rows = self._rows(collection)
+        size = max(1, -(-len(keys) // parts))
+        cuts = [keys[place : place + size] for place in range(0, len(keys), size)] or [[]]
+        found: list[Digest] = []
+        for number, cut in enumerate(cuts):
+            total = sum(digest_row(rows[key]) for key in cut) % 2**128
+            found.append(Digest(after, upto if number == len(cuts) - 1 else cut[-1], len(cut), total))
+            after = found[-1].upto
+        return found
+
+    async def clock(self) -> Micros:
+        """The database's own clock."""
+        return self._now()
+
+    async def close(self) -> None:
+        """Nothing is held."""
+
+    def _rows(self, collection: Collection) -> dict[Key, Row]:
+        return self.database.content.tables[collection.name]
+
+    def _range(self, collection: Collection, after: Key | None, upto: Key | None) -> list[Key]:
+        low = None if after is None else order(after)
+        high = None if upto is None else order(upto)
+        ranked = sorted((order(key), key) for key in self._rows(collection))
+        return [key for rank, key in ranked if (low is None or rank > low) and (high is None or rank <= high)]
+
+    def _chunk(self, rows: tuple[tuple[Key, Row], ...], *, done: bool) -> Chunk:
+        content = self.database.content
+        return Chunk(rows, rows[-1][0] if rows else None, done, self.database.end, content.watermark)
+
+
+def _columns(shape: Collection) -> tuple[Column, ...]:
+    kinds = shape.kinds or (ValueKind.ANY,) * len(shape.columns)
+    parts = {name: place for place, name in enumerate(shape.key, start=1)}
+    return tuple(
+        Column(name, kind.value, kind, key_part=parts.get(name, 0)) for name, kind in zip(shape.columns, kinds, strict=True)
+    )

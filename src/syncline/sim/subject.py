@@ -1,0 +1,48 @@
+"""What the simulator asks of the program under test: a thin port, so that a toy can be tried as well as the real engine."""
+
+import random
+from collections.abc import Sequence
+from typing import Protocol
+
+from syncline.engine.clock import Clock
+from syncline.log.protocol import Log
+from syncline.peers.protocol import Peer
+from syncline.sim.options import Options
+
+
+class Handle(Protocol):
+    """One running hub."""
+
+    async def run(self) -> None:
+        """Serve until cancelled. Raises what ends it."""
+        ...
+
+    async def idle(self) -> bool:
+        """Whether it says that everything captured is delivered everywhere: 'in sync'."""
+        ...
+
+    def joined(self, peer: str) -> bool:
+        """Whether a peer is part of the space, so that each of its commits counts."""
+        ...
+
+    async def repair(self) -> None:
+        """What a person would do after all faults have ended: let peers in again that wait for a decision."""
+        ...
+
+    async def verify(self) -> int | None:
+        """How many rows differ between the peers by its own comparison; None if it has none."""
+        ...
+
+    def explain(self) -> str:
+        """Where it stands, for people, when it does not come to rest."""
+        ...
+
+
+class Subject(Protocol):
+    """A program under test. `abilities`: join, poison, stale, late, restore; what it does not declare is not tried on it."""
+
+    abilities: frozenset[str]
+
+    def start(self, log: Log, peers: Sequence[Peer], clock: Clock, options: Options, rng: random.Random) -> Handle:
+        """A hub over this log and these peers; nothing runs before `run`."""
+        ...

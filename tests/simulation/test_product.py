@@ -1,0 +1,71 @@
+"""Syncline itself in the simulated world: seeds, a crash at every effect, and proof that the faults really struck.
+
+The whole battery is `python -m syncline.sim run --seeds 1000`; these are its first seeds.
+"""
+
+from collections import Counter
+
+import pytest
+
+from syncline.model.entry import Entry
+from syncline.sim.__main__ import main
+from syncline.sim.options import Options, draw
+from syncline.sim.product import Product, open_simulated_log
+from syncline.sim.runner import run, run_twice, sweep
+from syncline.sim.workload import Habits
+from syncline.sim.world import World
+
+SEEDS = range(50)
+MET = {
+    "cut", "silent", "deaf", "slow", "repeated", "jump", "kill", "crash", "full", "sync failed", "power loss",
+    "fault.stop", "fault.restore", "log.trim.done",
+}  # fmt: skip
+
+
+def test_f9_f15_f16_f18_f19_seeds_keep_every_property_and_every_fault_strikes() -> None:
+    counts: Counter[str] = Counter()
+    conflicts: Counter[str] = Counter()
+    for seed in SEEDS:
+        world = World(draw(seed, Product.abilities), Product(), open_simulated_log)
+        result = world.run()
+        assert not result.violations, (result.options.show(), result.violations[:3])
+        counts.update(result.counts)
+        conflicts.update(kind for entry in world.history.ordered() for kind in _kinds(entry))
+    assert not [name for name in sorted(MET) if not counts[name]]
+    assert {"field", "insert-insert", "update-delete", "delete-update", "join"} <= set(conflicts)
+
+
+def _kinds(entry: Entry) -> list[str]:
+    return [one.kind for change in entry.changes if change.verdict is not None for one in change.verdict.conflicts]
+
+
+@pytest.mark.parametrize("start", ["equal", "differing"])
+def test_f1_f2_f4_f5_f6_a_crash_at_any_effect_breaks_nothing(start: str) -> None:
+    options = Options(
+        7,
+        habits=Habits(keys=2, rate=4.0, statements_max=2, rekey=0.5),
+        chaos_seconds=1.0,
+        exact=(True, False, True),
+        start=start,
+        early=start == "differing",
+    )
+    crashes = 0
+    for effect, result in sweep(options, Product(), open_simulated_log, step=23):
+        assert not result.violations, (effect, result.violations[:3])
+        crashes += result.counts.get("crash", 0)
+    assert crashes > 15
+
+
+def test_a_seed_runs_the_same_way_twice() -> None:
+    for seed in range(100, 106):
+        result = run_twice(draw(seed, Product.abilities), Product(), open_simulated_log)
+        assert not result.violations, result.violations[:3]
+
+
+def test_the_command_replays_a_seed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["replay", "3"]) == 0
+    shown = capsys.readouterr().out
+    assert shown.startswith("seed=3 ")
+    assert run(draw(3, Product.abilities), Product(), open_simulated_log).digest in shown
+    assert main(["run", "--first", "3", "--seeds", "1", "--jobs", "1"]) == 0
+    assert "1 seeds, 0 failed" in capsys.readouterr().out

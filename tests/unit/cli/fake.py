@@ -1,0 +1,166 @@
+"""A facade that answers from a table, and a configuration for it: the verbs under test need no engine."""
+
+import asyncio
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+from syncline.cli.facade import Report
+from syncline.model.errors import Problem
+from syncline.model.event import Event, Listener
+from syncline.model.space import Space
+
+CONFIG = """\
+space: crm
+peers: {hq: "sqlite:///hq.db?create=1", van: "sqlite:///van.db?create=1"}
+collections: {customers: {key: [id]}}
+"""
+COLLECTION = {
+    "state": "live", "lag_entries": 12, "lag_seconds": 1.25, "log_offset": 812, "watermark": 800, "parked": 1,
+    "conflicts": 2, "verified_through": 790,
+}  # fmt: skip
+STATUS: Report = {
+    "space": "crm",
+    "hub": {"running": True, "pid": 4711},
+    "log": {"head": 812, "floor": 12, "bytes": 123456},
+    "peers": {
+        "hq": {"state": "live", "reason": None, "collections": {"customers": COLLECTION}},
+        "van": {"state": "broken", "reason": "SYN-P06: restored", "collections": {}},
+    },
+}
+SIDE = {"peer": "hq", "time": "2026-11-21T10:00:00.000+00:00", "value": "Bonn", "row": {"id": 7, "city": "Bonn"}}
+CONFLICT: Report = {
+    "id": "812.0.1", "collection": "customers", "key": [7], "kind": "field", "field": "city", "rule": "newest", "winner": "hq",
+    "open": True, "time": "2026-11-21T10:00:00.000+00:00", "peer": "van", "ours": SIDE,
+    "theirs": {**SIDE, "peer": "van", "value": None}, "base": "Ulm", "outcome": {"id": 7, "city": "Bonn"}, "note": "",
+}  # fmt: skip
+PARKED: Report = {
+    "id": "812/van/1", "peer": "van", "collection": "customers", "key": [7], "code": "CHECK", "reason": "CHECK failed: city",
+    "since": 800, "time": None, "attempts": 3, "retrying": False,
+}  # fmt: skip
+HISTORY: list[Report] = [
+    {"offset": 1, "time": "2026-11-21T09:00:00.000Z", "origin": "hq", "change": "insert", "after": {"id": 7, "city": "Ulm"}},
+    {
+        "offset": 2, "time": "2026-11-21T10:00:00.000+00:00", "origin": "van", "change": "update",
+        "fields": {"city": ["Ulm", "Bonn"]},
+        "conflicts": [{"field": "city", "rule": "newest", "winner": "van", "open": False, "loser": [SIDE]}],
+    },
+]  # fmt: skip
+DIFFERENCE: Report = {
+    "collection": "customers", "key": [7], "fields": ["city"], "state": "drift",
+    "peers": {"hq": {"city": "Bonn"}, "van": {"city": "\x1b[31mUlm"}},
+}  # fmt: skip
+ANSWERS: dict[str, Any] = {
+    "check": [],
+    "plan": {
+        "peers": {
+            "hq": {
+                "state": "new",
+                "rows_to_fill": 0,
+                "rows_to_copy": 5,
+                "differing": 1,
+                "deletes": 0,
+                "statements": ["CREATE TABLE x"],
+            }
+        },
+        "collections": {"customers": {"hq": {"rows_to_fill": 0, "rows_to_copy": 5, "differing": 1, "deletes": 0}}},
+        "conflicts": [{"collection": "customers", "key": [7], "field": "city", "rule": "newest"}],
+    },
+    "run": {**STATUS, "converged": True},
+    "status": STATUS,
+    "conflicts": [CONFLICT],
+    "conflict": CONFLICT,
+    "settle": {"settled": "812.0.1", "offset": 813},
+    "parked": [PARKED],
+    "retry_parked": {"retried": PARKED["id"]},
+    "skip_parked": {"skipped": PARKED["id"]},
+    "verify": {"equal": True, "rows": 12345, "pending": 0, "differences": [], "verified_through": {"customers": 812}},
+    "history": HISTORY,
+    "pause": {"paused": ["van"]},
+    "resume": {"resumed": ["van"]},
+    "teardown": {"removed": ["van"]},
+}
+
+
+class FakeHub:
+    """Answers every method from ANSWERS, remembers what was asked, raises what it is told to raise."""
+
+    def __init__(self, **answers: Any) -> None:
+        self.answers = {**ANSWERS, **answers}
+        self.asked: list[tuple[str, tuple[object, ...]]] = []
+        self.events: list[Event] = []
+        self.signal: signal.Signals | None = None
+
+    def __call__(self, space: Space) -> "FakeHub":
+        """As `hub_for`."""
+        self.space = space
+        return self
+
+    def _answer(self, name: str, *arguments: object) -> Any:
+        self.asked.append((name, arguments))
+        answer = self.answers[name]
+        if isinstance(answer, BaseException):
+            raise answer
+        return answer
+
+    async def check(self) -> list[Problem]:
+        found: list[Problem] = self._answer("check")
+        return found
+
+    async def plan(self) -> Report:
+        return dict(self._answer("plan"))
+
+    async def run(self, until_idle: bool, on_event: Listener, stop: asyncio.Event) -> Report:
+        for event in self.events:
+            on_event(event)
+        if self.signal is not None:
+            os.kill(os.getpid(), self.signal)
+            async with asyncio.timeout(10):
+                await stop.wait()
+        return dict(self._answer("run", until_idle))
+
+    async def status(self) -> Report:
+        return dict(self._answer("status"))
+
+    async def conflicts(self, open_only: bool, collection: str | None, limit: int, after: str | None) -> list[Report]:
+        return list(self._answer("conflicts", open_only, collection, limit, after))
+
+    async def conflict(self, id: str) -> Report:
+        return dict(self._answer("conflict", id))
+
+    async def settle(self, id: str, take: str | None, sets: dict[str, str]) -> Report:
+        return dict(self._answer("settle", id, take, sets))
+
+    async def parked(self, collection: str | None, limit: int, after: str | None) -> list[Report]:
+        return list(self._answer("parked", collection, limit, after))
+
+    async def retry_parked(self, id: str) -> Report:
+        return dict(self._answer("retry_parked", id))
+
+    async def skip_parked(self, id: str) -> Report:
+        return dict(self._answer("skip_parked", id))
+
+    async def verify(self, repair: bool, on_event: Listener) -> Report:
+        for event in self.events:
+            on_event(event)
+        return dict(self._answer("verify", repair))
+
+    async def history(self, collection: str, key: tuple[str, ...]) -> list[Report]:
+        return list(self._answer("history", collection, key))
+
+    async def pause(self, peer: str | None) -> Report:
+        return dict(self._answer("pause", peer))
+
+    async def resume(self, peer: str | None, rejoin: bool, authority: str | None, approve: bool) -> Report:
+        return dict(self._answer("resume", peer, rejoin, authority, approve))
+
+    async def teardown(self, peer: str | None, yes: bool) -> Report:
+        return dict(self._answer("teardown", peer, yes))
+
+
+def config_in(folder: Path) -> Path:
+    """A good configuration file."""
+    path = folder / "syncline.yaml"
+    path.write_text(CONFIG)
+    return path

@@ -1,0 +1,143 @@
+"""`init` on real SQLite files, and bad configurations whose tables are asked too."""
+
+import json
+import sqlite3
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from syncline.cli.main import app
+from syncline.config.load import load
+
+TABLES = """
+CREATE TABLE customers (id INTEGER PRIMARY KEY, name TEXT NOT NULL, notes TEXT, balance INTEGER);
+CREATE TABLE journal (line TEXT);
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working folder with two offices."""
+    for name in ("hq.db", "van.db"):
+        with sqlite3.connect(tmp_path / name) as connection:
+            connection.executescript(TABLES)
+        connection.close()
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def syncline(*words: str) -> Result:
+    """Run the command in this process."""
+    return CliRunner().invoke(app, list(words))
+
+
+def listing(folder: Path) -> dict[str, bytes]:
+    """Every file with its content."""
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def test_init_writes_a_configuration_that_loads(folder: Path) -> None:
+    before = listing(folder)
+    result = syncline("init", "hq.db", "van.db", "--space", "crm")
+    assert result.exit_code == 0, result.output
+    assert "wrote syncline.yaml: 2 peers, 1 collection" in result.stdout
+    assert "left out journal" in result.stdout
+    space = load("syncline.yaml")
+    assert (space.name, list(space.peers), list(space.collections)) == ("crm", ["hq", "van"], ["customers"])
+    assert "sqlite:///hq.db" in Path("syncline.yaml").read_text()
+    assert {name: policy.name for name, policy in space.collections["customers"].merge.items()} == {
+        "default": "newest", "notes": "text"
+    }  # fmt: skip
+    after = listing(folder)
+    del after["syncline.yaml"]
+    assert after == before, "looking at a peer touches nothing"
+
+
+def test_init_says_the_same_as_json(folder: Path) -> None:
+    shown = json.loads(syncline("init", "hq.db", "van.db", "--out", "conf/crm.yaml", "--json").stdout)
+    assert "there is no folder" in shown["error"]["what"]
+    (folder / "conf").mkdir()
+    shown = json.loads(syncline("init", "hq.db", f"sqlite:///{folder}/van.db", "--out", "conf/crm.yaml", "--json").stdout)
+    assert shown["collections"] == ["customers"]
+    assert set(shown["left_out"]) == {"journal"}
+    text = Path("conf/crm.yaml").read_text()
+    assert "hq: sqlite:///../hq.db" in text
+    assert f"van: sqlite:///{folder}/van.db" in text
+    assert load("conf/crm.yaml").name == "conf"
+
+
+def test_init_overwrites_only_by_force(folder: Path) -> None:
+    Path("syncline.yaml").write_text("mine")
+    refused = syncline("init", "hq.db", "van.db")
+    assert refused.exit_code == 2
+    assert "--force" in refused.stderr
+    assert Path("syncline.yaml").read_text() == "mine"
+    assert syncline("init", "hq.db", "van.db", "--force").exit_code == 0
+    assert load("syncline.yaml").collections
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "piece"),
+    [
+        (("hq.db",), 2, "at least two peers"),
+        (("hq.db", "gone.db"), 2, "there is no file"),
+        (("hq.db", "hq.db"), 2, "named twice"),
+        (("hq.db", "redis://h"), 2, "not available yet"),
+        (("hq.db", "empty.db"), 2, "no table in common"),
+        (("hq.db", "text.db"), 3, "SYN-P04"),
+    ],
+)
+def test_init_refuses_what_it_cannot_look_at(folder: Path, words: tuple[str, ...], code: int, piece: str) -> None:
+    Path("empty.db").touch()
+    Path("text.db").write_text("this is no database" * 100)
+    before = listing(folder)
+    result = syncline("init", *words)
+    assert result.exit_code == code, result.output
+    assert piece in result.stderr
+    assert listing(folder) == before
+
+
+def test_names_of_offices_are_made_distinct(folder: Path) -> None:
+    (folder / "a b").mkdir()
+    Path("hq.db").rename(folder / "a b" / "van.db")
+    assert syncline("init", "van.db", "a b/van.db").exit_code == 0
+    assert list(load("syncline.yaml").peers) == ["van", "van-2"]
+
+
+BAD = """\
+space: crm
+lag: sqlite
+peers: {hq: sqlite:///hq.db, van: sqlite:///van.db, car: sqlite:///gone.db}
+collections:
+  customers:
+    merge:
+      nmae: text
+      name: counter
+      balance: nwest
+  journal:
+"""
+
+
+@pytest.mark.parametrize("verb", ["check", "plan", "run"])
+def test_mistakes_in_the_text_and_against_the_tables_are_told_at_once(folder: Path, verb: str) -> None:
+    Path("syncline.yaml").write_text(BAD)
+    before = listing(folder)
+    result = syncline(verb, "--json")
+    assert result.exit_code == 2
+    found = [(problem["line"], problem["code"]) for problem in json.loads(result.stdout)["problems"]]
+    assert found == [
+        (2, "SYN-C05"), (3, "SYN-C15"), (7, "SYN-C12"), (8, "SYN-C14"), (9, "SYN-C11"), (10, "SYN-C13"), (10, "SYN-C13")
+    ]  # fmt: skip
+    assert listing(folder) == before
+
+
+def test_mistakes_against_the_tables_alone_are_a_bad_configuration_too(folder: Path) -> None:
+    Path("syncline.yaml").write_text(
+        BAD.replace("lag:", "log:").replace(", car: sqlite:///gone.db", "").replace("nwest", "newest")
+    )
+    for verb in ("check", "plan", "run"):
+        result = syncline(verb)
+        assert result.exit_code == 2, result.output
+        for code in ("SYN-C12", "SYN-C13", "SYN-C14"):
+            assert code in result.output

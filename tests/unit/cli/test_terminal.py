@@ -1,0 +1,113 @@
+"""What a person at a terminal sees: tables, colours unless NO_COLOR, bars, nothing that a row's value smuggles in."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+from tests.unit.cli.fake import DIFFERENCE, PARKED, FakeHub, config_in
+from typer.testing import CliRunner
+
+from syncline.cli import board, facade
+from syncline.cli.facade import Report
+from syncline.cli.main import app
+from syncline.cli.render import aligned, cell, counted, value_text
+from syncline.model.event import Event, Listener
+
+RED = "\x1b[31m"
+
+
+class SlowHub(FakeHub):
+    """A fake engine whose work takes some looks of the display."""
+
+    async def run(self, until_idle: bool, on_event: Listener, stop: asyncio.Event) -> Report:
+        on_event(Event("batch.applied", "van", count=1234))
+        on_event(Event("join.progress", "van", "customers", detail={"done": 300, "total": 1200}))
+        await asyncio.sleep(0.2)
+        on_event(Event("join.progress", "van", "customers", detail={"done": 1200, "total": 1200}))
+        await asyncio.sleep(0.1)
+        return await super().run(until_idle, on_event, stop)
+
+    async def verify(self, repair: bool, on_event: Listener) -> Report:
+        on_event(Event("verify.progress", "", "customers", detail={"done": 1, "total": 4}))
+        await asyncio.sleep(0.2)
+        return await super().verify(repair, on_event)
+
+
+@pytest.fixture
+def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> FakeHub:
+    """A fake engine, and a terminal."""
+    fake = SlowHub()
+    monkeypatch.setattr(facade, "hub_for", fake)
+    monkeypatch.setattr(board, "_LIVE_SECONDS", 0.02)
+    config_in(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    for name, value in (("FORCE_COLOR", "1"), ("TERM", "xterm-256color"), ("COLUMNS", "160"), ("COLORTERM", "")):
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    return fake
+
+
+def shown(*words: str) -> str:
+    """What goes to the terminal."""
+    return CliRunner().invoke(app, list(words)).output
+
+
+def test_states_are_coloured_unless_no_color_is_set(hub: FakeHub, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "\x1b[32mlive" in shown("status")
+    monkeypatch.setenv("NO_COLOR", "1")
+    plain = shown("status")
+    assert "live" in plain
+    assert "\x1b[32m" not in plain
+
+
+def test_a_run_is_shown_live_with_bars_that_go_away(hub: FakeHub) -> None:
+    text = shown("run")
+    assert "join van customers" in text
+    assert "300/1200" in text
+    assert "1200/1200" not in text
+    assert "1234" in text
+    assert text.rindex("crm: hub running") > text.rindex("join van customers")
+
+
+def test_a_comparison_has_a_bar(hub: FakeHub) -> None:
+    text = shown("verify")
+    assert "verify customers" in text
+    assert "1/4" in text
+    assert "equal: 12,345 rows compared" in text
+
+
+def test_x14_control_characters_of_rows_are_shown_and_not_sent(hub: FakeHub) -> None:
+    hub.answers["verify"] = {"equal": False, "rows": 1, "differences": [DIFFERENCE]}
+    hub.answers["parked"] = [{**PARKED, "reason": f"a{RED}\r\nb\u202e"}]
+    hub.answers["conflict"] = {"value": f"{RED}x", "row": {f"{RED}name": "\x07"}}
+    assert f"{RED}Ulm" not in shown("verify")
+    parked = shown("parked")
+    assert f"{RED}\r" not in parked
+    assert "a\\x1b[31m\\r\\nb\\u202e" in parked
+    conflict = shown("conflicts", "show", "1.0.0")
+    assert RED not in conflict
+    assert "\x07" not in conflict
+
+
+def test_markup_in_values_is_text(hub: FakeHub) -> None:
+    hub.answers["parked"] = [{**PARKED, "reason": "[red]x[/red] :smile:"}]
+    assert "[red]x[/red] :smile:" in shown("parked")
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (None, ""), (True, "yes"), (0, "0"), (1.5, "1.5"), (2.0, "2"), ("a\tb", "a\\tb"), ([7, "x"], "7, x"), ([], ""),
+        ({"a": 1}, '{"a": 1}'), ([[1]], "[[1]]"),
+    ],
+)  # fmt: skip
+def test_a_cell_is_one_line(value: object, text: str) -> None:
+    assert cell(value) == text
+
+
+def test_small_words() -> None:
+    assert value_text(None) == "null"
+    assert value_text("ü") == '"ü"'
+    assert [counted(number, "peer") for number in (0, 1, 2000)] == ["0 peers", "1 peer", "2,000 peers"]
+    assert aligned([["a", "bb"], ["ccc", "1"]], right={1}) == ["a    bb", "ccc   1"]
+    assert aligned([]) == []

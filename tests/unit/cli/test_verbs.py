@@ -1,0 +1,291 @@
+"""Every verb with a fake engine: what it asks, what it says to people and machines, and its exit code."""
+
+import json
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.unit.cli.fake import DIFFERENCE, PARKED, STATUS, FakeHub, config_in
+from typer.testing import CliRunner, Result
+
+from syncline.cli import board, facade
+from syncline.cli.feed import Feed
+from syncline.cli.main import app
+from syncline.cli.render import Screen
+from syncline.model.errors import NoKey, Problem, TablesDiffer
+from syncline.model.event import Event
+
+
+@pytest.fixture
+def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> FakeHub:
+    """A fake engine behind a good syncline.yaml in the working folder."""
+    fake = FakeHub()
+    monkeypatch.setattr(facade, "hub_for", fake)
+    config_in(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "200")
+    return fake
+
+
+def syncline(*words: str) -> Result:
+    """Run the command in this process."""
+    return CliRunner().invoke(app, list(words))
+
+
+def answer(*words: str, code: int = 0) -> Any:
+    """The one JSON object on stdout, with nothing else on it."""
+    result = syncline(*words, "--json")
+    assert result.exit_code == code, result.output
+    assert result.stdout.count("\n") == 1
+    return json.loads(result.stdout)
+
+
+VERBS: tuple[tuple[str, tuple[str, tuple[object, ...]], str], ...] = (
+    ("check", ("check", ()), "is ready: 2 peers, 1 collection"),
+    ("plan", ("plan", ()), "CREATE TABLE x"),
+    ("run", ("run", (False,)), "crm: hub running"),
+    ("run --until-idle", ("run", (True,)), "crm: hub running"),
+    ("status", ("status", ()), "crm: hub running (pid 4711); log 12..812, 123,456 bytes"),
+    ("conflicts", ("conflicts", (True, None, 100, None)), "812.0.1"),
+    ("conflicts list", ("conflicts", (True, None, 100, None)), 'van null'),
+    (
+        "conflicts list --all --collection customers --limit 1 --after 5.0.0",
+        ("conflicts", (False, "customers", 1, "5.0.0")),
+        "more with --after 812.0.1",
+    ),
+    ("conflicts show 812.0.1", ("conflict", ("812.0.1",)), 'city: "Bonn"'),
+    ("conflicts resolve 812.0.1 --take hq", ("settle", ("812.0.1", "hq", {})), "settled 812.0.1"),
+    ("conflicts resolve 1.0.1 --set city=a=b --set zip=", ("settle", ("1.0.1", None, {"city": "a=b", "zip": ""})), "settled"),
+    ("parked", ("parked", (None, 100, None)), "CHECK failed: city"),
+    ("parked list --limit 1", ("parked", (None, 1, None)), "more with --after 812/van/1"),
+    ("parked retry 812/van/1", ("retry_parked", ("812/van/1",)), "tried again"),
+    ("parked skip 812/van/1", ("skip_parked", ("812/van/1",)), "given up"),
+    ("verify", ("verify", (False,)), "equal: 12,345 rows compared; verified through customers 812"),
+    ("verify --repair", ("verify", (True,)), "equal"),
+    ("history customers 7", ("history", ("customers", ("7",))), 'city: "Ulm" -> "Bonn"'),
+    ("history customers 7 x", ("history", ("customers", ("7", "x"))), 'newest, van stands, lost hq "Bonn"'),
+    ("pause", ("pause", (None,)), "every peer is paused"),
+    ("pause van", ("pause", ("van",)), "van is paused"),
+    ("resume", ("resume", (None, False, None, False)), "every peer takes part again"),
+    ("resume van --rejoin --authority hq", ("resume", ("van", True, "hq", False)), "after comparing and merging"),
+    ("resume van --approve", ("resume", ("van", False, None, True)), "van takes part again"),
+    ("teardown --yes", ("teardown", (None, True)), "every peer is as it was"),
+    ("teardown van --yes", ("teardown", ("van", True)), "van is as it was"),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(("line", "asked", "said"), VERBS, ids=[case[0] for case in VERBS])
+def test_a_verb_asks_the_engine_and_tells_the_answer(
+    hub: FakeHub, line: str, asked: tuple[str, tuple[object, ...]], said: str
+) -> None:
+    result = syncline(*line.split())
+    assert result.exit_code == 0, result.output
+    assert said in result.stdout
+    assert result.stderr == ""
+    assert asked in hub.asked
+    hub.asked.clear()
+    shown = answer(*line.split())
+    assert asked in hub.asked
+    assert isinstance(shown, dict)
+
+
+@pytest.mark.parametrize(("line", "asked", "said"), VERBS, ids=[case[0] for case in VERBS])
+def test_a_configuration_may_be_named_in_both_ways(
+    hub: FakeHub, tmp_path: Path, line: str, asked: tuple[str, tuple[object, ...]], said: str
+) -> None:
+    (tmp_path / "syncline.yaml").rename(tmp_path / "other.yaml")
+    words = line.split()
+    place = 2 if words[0] in {"conflicts", "parked"} and len(words) > 1 else 1
+    result = syncline(*words[:place], "other.yaml", *words[place:])
+    assert result.exit_code == 0, result.output
+    assert asked in hub.asked
+    assert said.split(":", maxsplit=1)[0] in result.stdout
+    assert hub.space.path == "other.yaml"
+
+
+@pytest.mark.parametrize("line", [case[0] for case in VERBS])
+def test_a_configuration_may_be_an_option(hub: FakeHub, tmp_path: Path, line: str) -> None:
+    (tmp_path / "syncline.yaml").rename(tmp_path / "conf")
+    assert syncline(*line.split(), "-c", "conf").exit_code == 0
+    assert hub.space.path == "conf"
+
+
+def test_the_help_of_every_verb_is_there() -> None:
+    top = syncline("--help")
+    assert top.exit_code == 0
+    for line, _, _ in VERBS:
+        words = [word for word in line.split()[:2] if word.isalpha()]
+        words = words if words[0] in {"conflicts", "parked"} and len(words) > 1 else words[:1]
+        assert words[0] in top.stdout
+        assert syncline(*words, "--help").exit_code == 0
+
+
+def test_check_tells_every_unmet_precondition_and_its_fix(hub: FakeHub) -> None:
+    hub.answers["check"] = [
+        Problem("foreign keys cascade", peer="van", hint="CREATE TRIGGER ..."),
+        TablesDiffer("a column is missing", hint="ALTER TABLE ...", line=3, peer="van", collection="customers"),
+    ]
+    result = syncline("check")
+    assert result.exit_code == 1
+    assert result.stdout.splitlines() == [
+        "SYN-C02 foreign keys cascade (peer van). Fix: CREATE TRIGGER ...",
+        "syncline.yaml:3: SYN-C19 a column is missing (peer van, collection customers). Fix: ALTER TABLE ...",
+        "2 problems",
+    ]
+    shown = answer("check", code=1)
+    assert shown["ok"] is False
+    assert [(problem["code"], problem["line"]) for problem in shown["problems"]] == [("SYN-C02", 0), ("SYN-C19", 3)]
+
+
+def test_check_calls_what_only_the_text_can_fix_a_bad_configuration(hub: FakeHub) -> None:
+    hub.answers["check"] = [NoKey("no key", hint="name one", line=3, collection="customers")]
+    assert syncline("check").exit_code == 2
+
+
+def test_run_until_idle_fails_where_the_peers_are_not_equal(hub: FakeHub) -> None:
+    hub.answers["run"] = {**STATUS, "converged": False}
+    assert syncline("run", "--until-idle").exit_code == 1
+    assert syncline("run").exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("number", "words", "code"),
+    [
+        (signal.SIGINT, (), 130),
+        (signal.SIGTERM, (), 0),
+        (signal.SIGINT, ("--until-idle",), 130),
+        (signal.SIGTERM, ("--until-idle",), 130),
+    ],
+)
+def test_run_stops_gracefully_on_a_signal(hub: FakeHub, number: signal.Signals, words: tuple[str, ...], code: int) -> None:
+    before = signal.getsignal(signal.SIGINT)
+    hub.signal = number
+    result = syncline("run", *words)
+    assert result.exit_code == code, result.output
+    assert "stopping" in result.stdout
+    assert ("run", (bool(words),)) in hub.asked, "the engine came to its end by itself"
+    assert "crm: hub running" in result.stdout, "the final status is shown"
+    assert signal.getsignal(signal.SIGINT) == before
+
+
+def test_run_tells_what_happens_in_bounded_lines(hub: FakeHub) -> None:
+    hub.events = [Event("batch.applied", "van", count=10, detail={"upto": number}) for number in range(5000)]
+    hub.events.append(Event("row.parked", "van", "customers", detail={"reason": "CHECK\nfailed"}))
+    lines = syncline("run").stdout.splitlines()
+    assert [line.partition(" ")[2] for line in lines[:2]] == [
+        "batch.applied van x50000 upto=4999",
+        "row.parked van customers reason=CHECK\\nfailed",
+    ]
+    assert len(answer("run")["peers"]) == 2
+
+
+def test_a_display_that_fails_does_not_cost_the_result(hub: FakeHub) -> None:
+    def broken(_: Feed) -> list[str]:
+        raise RuntimeError("no display")
+
+    hub.signal = signal.SIGTERM  # so that the work lasts longer than one look
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Screen, "is_live", True)
+        patch.setattr(board, "_picture", broken)
+        result = syncline("run")
+    assert result.exit_code == 0, result.output
+    assert "the display failed: " in result.stderr
+    assert "crm: hub running" in result.stdout
+
+
+def test_verify_names_peer_collection_key_and_fields_of_a_drift(hub: FakeHub) -> None:
+    hub.answers["verify"] = {
+        "equal": False, "rows": 5, "pending": 2, "drift": 1, "parked": 0, "not_compared": ["car"], "repaired": 0,
+        "differences": [DIFFERENCE], "verified_through": {},
+    }  # fmt: skip
+    result = syncline("verify")
+    assert result.exit_code == 1
+    for piece in (
+        "customers",
+        "city",
+        "hq",
+        "Bonn",
+        "drift",
+        "5 rows compared, 1 differ",
+        "not reachable: car",
+        "2 rows are under way",
+    ):
+        assert piece in result.stdout
+    assert "\x1b" not in result.stdout, "a row's control characters do not reach the terminal"
+    assert answer("verify", code=1)["differences"] == [DIFFERENCE]
+
+
+def test_status_shows_every_number_and_the_reason(hub: FakeHub) -> None:
+    lines = syncline("status").stdout.splitlines()
+    assert lines[1].split() == [
+        "peer", "collection", "state", "behind", "seconds", "offset", "watermark", "parked", "conflicts", "verified", "through"
+    ]  # fmt: skip
+    assert lines[2].split() == ["hq", "customers", "live", "12", "1.25", "812", "800", "1", "2", "790"]
+    assert lines[3] == "van: broken: SYN-P06: restored"
+    assert answer("status") == STATUS
+
+
+def test_nothing_to_list_is_said(hub: FakeHub) -> None:
+    hub.answers |= {"conflicts": [], "parked": [], "history": []}
+    assert syncline("conflicts").stdout == "no open conflicts\n"
+    assert syncline("conflicts", "--all").stdout == "no conflicts\n"
+    assert syncline("parked").stdout == "nothing is parked\n"
+    assert "holds nothing about customers 7" in syncline("history", "customers", "7").stdout
+    assert answer("parked") == {"parked": []}
+
+
+def test_a_long_list_is_not_cut_where_nobody_watches(hub: FakeHub, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    hub.answers["parked"] = [{**PARKED, "reason": "x" * 300}]
+    assert "x" * 300 in syncline("parked").stdout
+
+
+def test_teardown_asks_and_a_no_stops_it(hub: FakeHub) -> None:
+    result = syncline("teardown")
+    assert result.exit_code == 2
+    assert "give --yes" in result.stderr
+    assert answer("teardown", code=2)["error"]["fix"] == "give --yes"
+    assert hub.asked == []
+
+
+USAGE: tuple[tuple[str, str], ...] = (
+    ("nonsense", "No such command"),
+    ("chek", "Fix: did you mean 'check'?"),
+    ("status --nonsense", "No such option"),
+    ("conflicts show", "ID"),
+    ("conflicts show a b", "2 given"),
+    ("conflicts list --limit 0", "limit"),
+    ("conflicts resolve 1.0.0", "either --take PEER or --set FIELD=VALUE"),
+    ("conflicts resolve 1.0.0 --take hq --set a=b", "either --take PEER or --set FIELD=VALUE"),
+    ("conflicts resolve 1.0.0 --set city", "write --set city=Bonn"),
+    ("history customers", "COLLECTION and KEY"),
+    ("pause mars", "use one of: hq, van"),
+    ("pause hq van", "one PEER"),
+    ("status a.yaml -c b.yaml", "named twice"),
+    ("resume hq --authority van", "--rejoin"),
+    ("resume hq --rejoin --authority mars", "there is no peer 'mars'"),
+    ("teardown mars --yes", "there is no peer 'mars'"),
+)
+
+
+@pytest.mark.parametrize(("line", "piece"), USAGE, ids=[case[0] for case in USAGE])
+def test_wrong_usage_is_two_with_a_hint(hub: FakeHub, line: str, piece: str) -> None:
+    result = syncline(*line.split())
+    assert result.exit_code == 2, result.output
+    assert piece in result.stderr
+    assert result.stderr.startswith("SYN-U01: ")
+    assert ". Fix: " in result.stderr
+    assert result.stdout == ""
+    assert answer(*line.split(), code=2)["error"]["code"] == "SYN-U01"
+    assert hub.asked == []
+
+
+def test_without_a_verb_the_help_is_shown() -> None:
+    result = syncline()
+    assert result.exit_code == 2
+    assert "Usage:" in result.stdout
+
+
+def test_the_version_is_told() -> None:
+    assert syncline("--version").stdout.startswith("syncline 0.")

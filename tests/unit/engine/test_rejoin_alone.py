@@ -1,0 +1,106 @@
+"""Coming back when nobody else is left: compared with what the log tells, or by the rows of whoever is told to stand."""
+
+import pytest
+from tests.unit.engine.stand import Stand
+from tests.unit.engine.test_rejoin import RANGE
+
+from syncline.engine.session import Phase
+from syncline.model.entry import Kind
+
+
+@pytest.fixture(autouse=True)
+def _short_ranges(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("syncline.engine.join.SNAPSHOT_ROWS_MAX", RANGE)
+
+
+def test_who_returns_when_nobody_is_left_is_compared_with_the_log() -> None:
+    """Were its rows simply taken, an old backup would become the space."""
+    stand = Stand("pq")
+    stand.fill("p", range(10))
+
+    async def story() -> None:
+        engine = await stand.begin()
+        stand.update("q", 1, a="before")
+        await stand.idle()
+        old = {name: stand.backup(name) for name in "pq"}
+        await stand.restart()
+        await stand.live()
+        stand.update("q", 1, a="q's, after")
+        stand.update("p", 2, a="p's, after")
+        stand.delete("p", 3)
+        stand.insert("q", 1_000)
+        await stand.idle()
+        await stand.stop()
+        for name in "pq":
+            stand.databases[name].restore(old[name])
+        stand.insert("p", 500, a="after the restore")
+        engine = stand.start()
+        await stand.until(lambda: all(stand.phase(name) is Phase.BROKEN for name in "pq"), "both are recognised")
+        for name in "qp":
+            await engine.resume(name, rejoin=True)
+        await stand.live()
+        await stand.idle()
+        assert stand.same()
+        assert stand.row(1) == (1, "q's, after", 0, None, None)
+        assert stand.row(2) == (2, "p's, after", 0, None, None)
+        assert stand.row(3) is None
+        assert stand.row(1_000) == (1_000, "new", 0, None, None)
+        assert stand.row(500) == (500, "after the restore", 0, None, None)
+        assert not any(record.alone for record in engine.state.peers.values())
+
+    stand.run(story())
+
+
+def test_who_returns_alone_can_be_told_that_its_rows_stand() -> None:
+    stand = Stand("pq")
+    stand.fill("p", range(6))
+
+    async def story() -> None:
+        engine = await stand.begin()
+        old = stand.backup("q")
+        await stand.restart()
+        await stand.live()
+        stand.update("p", 1, a="to be dropped")
+        await stand.idle()
+        await stand.engine.leave("p")
+        await stand.stop()
+        stand.databases["q"].restore(old)
+        engine = stand.start()
+        await stand.until(lambda: stand.phase("q") is Phase.BROKEN, "recognised")
+        await engine.resume("q", rejoin=True, authority="q")
+        await stand.live("q")
+        await engine.resume("p", rejoin=True)
+        await stand.live()
+        await stand.idle()
+        assert stand.row(1) == (1, "x", 0, None, None)
+
+    stand.run(story())
+
+
+def test_a_lonely_return_survives_crashes() -> None:
+    stand = Stand("pq")
+    stand.fill("p", range(8 * RANGE))
+
+    async def story() -> None:
+        await stand.begin()
+        old = {name: stand.backup(name) for name in "pq"}
+        await stand.restart()
+        await stand.live()
+        for key in range(0, 8 * RANGE, 3):
+            stand.update("p", key, a="news")
+        await stand.idle()
+        for name in "pq":
+            stand.databases[name].restore(old[name])
+        await stand.restart()
+        await stand.until(lambda: all(stand.phase(name) is Phase.BROKEN for name in "pq"), "both are recognised")
+        for name in "pq":
+            await stand.engine.resume(name, rejoin=True)
+        for ranges in (2, 4, 6):
+            await stand.until(lambda ranges=ranges: len(stand.log.of(Kind.JOIN)) >= 8 + ranges, "on its way")  # type: ignore[misc]
+            await stand.restart()
+        await stand.live()
+        await stand.idle()
+        assert stand.same()
+        assert all(stand.row(key) == (key, "news", 0, None, None) for key in range(0, 8 * RANGE, 3))
+
+    stand.run(story())

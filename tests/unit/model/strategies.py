@@ -1,0 +1,33 @@
+"""Hypothesis strategies for what travels: values, rows, entries; all that the wire can carry, and nothing else."""
+
+from hypothesis import strategies as st
+
+from syncline.model.change import Change, Verdict
+from syncline.model.conflict import Conflict, Side
+from syncline.model.entry import Entry, Kind
+from syncline.model.stamp import Position
+from syncline.model.value import ABSENT, INTEGER_MAX, INTEGER_MIN, Tagged, Value, real
+
+TEXTS = st.text(max_size=12)
+REALS = st.floats().map(real)
+TAGGED = st.builds(Tagged, st.sampled_from(["decimal", "date", "json", "rawtext", "other", "x y"]), TEXTS)
+VALUES: st.SearchStrategy[Value] = st.one_of(
+    st.none(), st.integers(INTEGER_MIN, INTEGER_MAX), TEXTS, st.binary(max_size=12), REALS, TAGGED, st.just(ABSENT)
+)
+ROWS = st.lists(VALUES, max_size=5).map(tuple)
+OFFSETS = st.integers(0, 2**62)
+SIDES = st.builds(Side, TEXTS, VALUES, st.none() | ROWS, OFFSETS, OFFSETS)
+CONFLICTS = st.builds(Conflict, TEXTS, TEXTS, TEXTS, TEXTS, SIDES, SIDES, st.booleans(), VALUES, TEXTS)
+PLACES = st.lists(st.integers(0, 9), max_size=3).map(tuple)
+VERDICTS = st.builds(
+    Verdict, st.booleans(), st.booleans(), PLACES, OFFSETS, st.lists(CONFLICTS, max_size=2).map(tuple), st.none() | ROWS, PLACES
+)
+CHANGES = st.builds(Change, TEXTS, ROWS, st.none() | ROWS, st.none() | ROWS, st.none() | VERDICTS)
+POSITIONS = st.builds(Position, st.integers(-(2**62), 2**62), st.integers(0, 2**62), TEXTS)
+BODIES = st.none() | st.dictionaries(
+    TEXTS, st.recursive(st.integers(0, 9) | TEXTS | st.booleans(), st.lists, max_leaves=4), max_size=3
+)
+ENTRIES = st.builds(
+    Entry, OFFSETS, st.sampled_from(Kind), TEXTS, st.none() | POSITIONS, OFFSETS, OFFSETS,
+    st.lists(CHANGES, max_size=3).map(tuple), TEXTS, BODIES,
+)  # fmt: skip
