@@ -160,11 +160,10 @@ class ToyHub:
         while True:
             try:
                 await peer.connect()
-                identity = await peer.setup(COLLECTIONS)
+                await peer.setup(COLLECTIONS)
                 self._number += 1
-                await peer.enter(f"{peer.name}-{self._number}")
+                self._delivered[peer.name] = await peer.enter(f"{peer.name}-{self._number}")
                 self._entered.add(peer.name)
-                self._delivered[peer.name] = identity.watermark
                 await self._both(self._capture(peer), self._deliver(peer))
             except PeerError:
                 if "give_up" in self._defects and peer.name == "bob" and self._delivered.get("bob", 0) > 5:

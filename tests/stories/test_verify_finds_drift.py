@@ -52,7 +52,8 @@ def test_p17_every_kind_of_drift_is_named_and_a_repair_heals_it_through_the_log(
     space.settle()
     space.assert_equal()
     assert space.verify()["equal"]
-    assert (space.value("van", "SELECT name FROM customers WHERE id = 7"), space.value("hq", "SELECT count(*) FROM customers")) == ("row 7", 50)
+    assert space.value("van", "SELECT name FROM customers WHERE id = 7") == "row 7"
+    assert space.value("hq", "SELECT count(*) FROM customers") == 50
     kept = {tuple(one["key"]): str(one) for one in space.conflicts("--all")}
     assert "changed" in kept[7,]
     assert "beyond the largest" in kept[999,]
@@ -135,7 +136,7 @@ def test_p17_triggers_that_were_away_for_a_while_are_noticed(make: MakeSpace) ->
     space = _three(make)
     texts = space.read("van", "SELECT sql FROM sqlite_schema WHERE type = 'trigger'")
     names = space.read("van", "SELECT name FROM sqlite_schema WHERE type = 'trigger'")
-    space.write("van", *(f"DROP TRIGGER {name}" for (name,) in names))
+    space.write("van", *(f"DROP TRIGGER {name!s}" for (name,) in names))
     space.write("van", "UPDATE customers SET name = 'unseen' WHERE id = 5")
     space.write("van", *(str(text) for (text,) in texts))
     assert set(_drift(space.verify(code=1))) == {(5,)}

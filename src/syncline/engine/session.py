@@ -154,8 +154,9 @@ class Session:
             await self._say({"incarnation": identity.incarnation})
         nonce = self._nonce()
         await self._say({"nonces": [identity.nonce, nonce]})  # in the log first: a crash between leaves both acceptable
-        await self.peer.enter(nonce)
+        watermark = await self.peer.enter(nonce)  # what an earlier session asked for may have taken effect until now
         await self._say({"nonces": [nonce]})
+        identity = msgspec.structs.replace(identity, watermark=watermark)
         if identity.watermark < self.record.joined_at or identity.watermark > self._state.head:
             await self.peer.apply(Batch(self.record.joined_at, (), 0))
             identity = msgspec.structs.replace(identity, watermark=self.record.joined_at)

@@ -88,8 +88,11 @@ class Peer(Protocol):
         """Create or bring up to date our footprint (changelog, triggers, watermark); idempotent."""
         ...
 
-    async def enter(self, nonce: str) -> None:
-        """Write this session's nonce into the peer, so that a copied or restored peer is noticed later."""
+    async def enter(self, nonce: str) -> Offset:
+        """Write this session's nonce into the peer, so that a copy or a restored one is noticed later; its watermark as of then.
+
+        From here on no apply of an earlier session takes effect, however late it arrives.
+        """
         ...
 
     async def teardown(self) -> None:
@@ -114,7 +117,10 @@ class Peer(Protocol):
         ...
 
     async def apply(self, batch: Batch) -> Applied:
-        """Apply a batch and its watermark in one transaction. Rows that a constraint refuses are left out and recorded."""
+        """Apply a batch and its watermark in one transaction. Rows that a constraint refuses are left out and recorded.
+
+        Raises PeerUnreachable, and does nothing, if another session has entered since this one did.
+        """
         ...
 
     async def chunk(self, collection: Collection, after: Key | None, limit: int, upto: Key | None = None) -> Chunk:

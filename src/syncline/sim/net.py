@@ -9,12 +9,13 @@ import contextvars
 import random
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import suppress
 from typing import Final, TypeVar
 
 from syncline.model.change import Transaction
 from syncline.model.errors import PeerUnreachable, Problem
 from syncline.model.schema import Collection, Table
-from syncline.model.stamp import Micros, Position
+from syncline.model.stamp import Micros, Offset, Position
 from syncline.model.value import Key
 from syncline.model.write import Batch
 from syncline.peers.protocol import Applied, Chunk, Digest, Identity
@@ -74,6 +75,7 @@ class SimNetPeer:
         self.name = peer.name
         self.features = peer.features
         self._peer, self._link, self._effects, self._history, self._hub = peer, link, effects, history, hub
+        self._nonce = ""  # of the session that entered over this door
         self._generation: int | None = None  # of the link when the connection was made; None: not connected
 
     async def connect(self) -> Identity:
@@ -91,16 +93,21 @@ class SimNetPeer:
 
     async def setup(self, collections: Sequence[Collection]) -> Identity:
         """See the protocol."""
-        return await self._call("setup", lambda: self._peer.setup(collections))
+        identity = await self._call("setup", lambda: self._peer.setup(collections))
+        self._nonce = identity.nonce
+        return identity
 
-    async def enter(self, nonce: str) -> None:
+    async def enter(self, nonce: str) -> Offset:
         """See the protocol."""
 
-        async def effect() -> None:
-            await self._peer.enter(nonce)
+        async def effect() -> Offset:
+            watermark = await self._peer.enter(nonce)
             self._history.note(Entered(self._hub, self.name))
+            return watermark
 
-        await self._call("enter", effect)
+        watermark = await self._call("enter", effect)
+        self._nonce = nonce
+        return watermark
 
     async def teardown(self) -> None:
         """See the protocol."""
@@ -126,10 +133,12 @@ class SimNetPeer:
         if self._link.late_share and self._link.rng.random() < self._link.late_share:
             self._effects.hit(f"{self.name}.apply", detail)
             await self._apply_late(batch)
-        return await self._call("apply", lambda: self._apply(batch), detail)
+        return await self._call("apply", lambda: self._apply(batch, self._nonce), detail)
 
-    async def _apply(self, batch: Batch) -> Applied:
+    async def _apply(self, batch: Batch, nonce: str) -> Applied:
         content = self._peer.database.content
+        if content.nonce != nonce:
+            raise PeerUnreachable("this session is over", why="another one has entered since", peer=self.name)
         before, incarnation = content.watermark, content.incarnation
         applied = await self._peer.apply(batch)
         if content.watermark == before and batch.writes and batch.upto <= before:
@@ -142,10 +151,12 @@ class SimNetPeer:
         """The peer is at it still when the caller has long given up."""
         self._link.counts["late"] += 1
         delay = self._link.rng.uniform(0.0, 2 * TIMEOUT_SECONDS)
+        nonce = self._nonce
 
         async def later() -> None:
             await asyncio.sleep(delay)
-            await self._apply(batch)
+            with suppress(PeerUnreachable):
+                await self._apply(batch, nonce)
 
         asyncio.get_running_loop().create_task(later(), context=contextvars.Context())  # nobody's process: the peer's own
         await asyncio.sleep(TIMEOUT_SECONDS)

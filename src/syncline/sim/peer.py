@@ -9,7 +9,7 @@ from syncline.model.errors import PeerRestored, Problem
 from syncline.model.key import order
 from syncline.model.schema import Collection, Column, Table
 from syncline.model.schema import Kind as ValueKind
-from syncline.model.stamp import Micros, Position
+from syncline.model.stamp import Micros, Offset, Position
 from syncline.model.value import Key, Row
 from syncline.model.write import Batch
 from syncline.peers.protocol import Applied, Chunk, Digest, Features, Identity
@@ -49,9 +49,10 @@ class SimPeer:
         self.database.set_up([collection.name for collection in collections])
         return await self.connect()
 
-    async def enter(self, nonce: str) -> None:
+    async def enter(self, nonce: str) -> Offset:
         """Mark the database with this session's nonce."""
         self.database.content.nonce = nonce
+        return self.database.content.watermark
 
     async def teardown(self) -> None:
         """Remove the footprint."""

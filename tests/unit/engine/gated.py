@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from syncline.model.change import Transaction
 from syncline.model.errors import PeerUnreachable, SynclineError
 from syncline.model.schema import Collection, Table
-from syncline.model.stamp import Micros, Position
+from syncline.model.stamp import Micros, Offset, Position
 from syncline.model.value import Key
 from syncline.model.write import Batch
 from syncline.peers.protocol import Applied, Chunk, Digest, Identity
@@ -86,10 +86,10 @@ class GatedPeer(SimPeer):
         await self._pass("acknowledge")
         await super().acknowledge(upto)
 
-    async def enter(self, nonce: str) -> None:
+    async def enter(self, nonce: str) -> Offset:
         """See the protocol."""
         await self._pass("enter")
-        await super().enter(nonce)
+        return await super().enter(nonce)
 
     async def apply(self, batch: Batch) -> Applied:
         """See the protocol."""

@@ -2,6 +2,9 @@
 
 from pathlib import Path
 
+import pytest
+
+from syncline.model.errors import PeerUnreachable
 from syncline.model.value import Key, Row, Value
 from syncline.model.write import Batch, Op, Write
 from syncline.peers.conformance.harness import PEOPLE, Delete, Insert, Update, person
@@ -33,6 +36,25 @@ def batch(upto: int, *writes: Write) -> Batch:
 
 class ApplySuite(Suite):
     """Tests of `apply`."""
+
+    def test_f29_an_apply_of_a_session_before_has_no_effect_however_late(self, tmp_path: Path) -> None:
+        harness = self.harness(tmp_path)
+
+        async def story() -> None:
+            old = await ready(harness, "one")
+            assert await old.enter("old") == 0
+            await old.apply(Batch(5, (upsert(person(1)),), 1))
+            new = await again(harness, "one")
+            assert await new.enter("new") == 5
+            await new.apply(Batch(9, (upsert(person(2)),), 1))
+            for late in (Batch(10, (upsert(person(3)),), 1), Batch(7, (), 0), Batch(12, (), 0)):
+                with pytest.raises(PeerUnreachable, match="another one has entered"):
+                    await old.apply(late)
+            assert (await new.connect()).watermark == 9
+            assert await harness.read("one", PEOPLE) == {(1,): person(1), (2,): person(2)}
+            await harness.close()
+
+        run(story())
 
     def test_rows_are_written_as_they_are(self, tmp_path: Path) -> None:
         harness = self.harness(tmp_path)

@@ -12,7 +12,7 @@ from typing import Final
 import msgspec
 
 from syncline.model.change import Refusal
-from syncline.model.errors import PeerChanged
+from syncline.model.errors import PeerChanged, PeerUnreachable
 from syncline.model.limits import TRIM_ROWS_MAX
 from syncline.model.schema import Collection
 from syncline.model.value import Key
@@ -41,6 +41,7 @@ class Applier:
         self._layouts: dict[int, Layout] = {}
         self._targets: dict[str, Target] = {}
         self._rounds = Rounds()
+        self.nonce = ""  # of the session that this is; another one in the file fences it off
         self.acknowledged = 0  # records up to here may be forgotten
         self._trimmed = 0
 
@@ -65,7 +66,9 @@ class Applier:
         connection.execute("BEGIN IMMEDIATE")
         try:
             self._learn()
-            (watermark,) = connection.execute(f"SELECT watermark FROM {STATE}").fetchone()
+            watermark, nonce = connection.execute(f"SELECT watermark, nonce FROM {STATE}").fetchone()
+            if nonce != self.nonce:
+                raise PeerUnreachable("this session is over", why="another one has entered since", peer=self._peer)
             if batch.writes and batch.upto <= watermark:
                 connection.execute("ROLLBACK")
                 return Applied(0)  # it took effect before: its commit was not heard of

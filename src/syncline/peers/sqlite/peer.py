@@ -19,7 +19,7 @@ from syncline.model import limits
 from syncline.model.change import Transaction
 from syncline.model.errors import PeerBusy, PeerFull, PeerUnreachable, PeerUnsafe, Problem
 from syncline.model.schema import Collection, Table
-from syncline.model.stamp import Micros, Position
+from syncline.model.stamp import Micros, Offset, Position
 from syncline.model.value import Key
 from syncline.model.write import Batch
 from syncline.peers.protocol import Applied, Chunk, Digest, Identity
@@ -102,6 +102,7 @@ class SqlitePeer:
         identity = await self._write(partial(self._install, collections), "setting up")
         named = {collection.name: collection for collection in collections}
         self._applier = Applier(self.name, self._opened().writer, named)
+        self._applier.nonce = identity.nonce
         return identity
 
     def _install(self, collections: Sequence[Collection], connection: sqlite3.Connection) -> Identity:
@@ -113,13 +114,13 @@ class SqlitePeer:
                 raise PeerUnsafe(what, why=why, hint=found[0].hint or "see 'syncline check'", peer=self.name)
             return footprint.install(connection, self.name, collections, secrets.token_hex(8))
 
-    async def enter(self, nonce: str) -> None:
+    async def enter(self, nonce: str) -> Offset:
         """See the protocol."""
-
-        def write(connection: sqlite3.Connection) -> None:
-            connection.execute(f"UPDATE {STATE} SET nonce = ?", (nonce,))
-
-        await self._write(write, "entering")
+        entered = f"UPDATE {STATE} SET nonce = ? RETURNING watermark"
+        watermark = await self._write(lambda connection: int(connection.execute(entered, (nonce,)).fetchone()[0]), "entering")
+        if self._applier is not None:
+            self._applier.nonce = nonce
+        return watermark
 
     async def teardown(self) -> None:
         """See the protocol."""
