@@ -138,7 +138,7 @@ def _explained(error: MergeError) -> None:
 @pytest.mark.parametrize("policy", ALL, ids=lambda policy: policy.name)
 @QUICK
 @given(one=contests())
-def test_total_and_deterministic(policy: Policy, one: Contest) -> None:
+def test_p12_total_and_deterministic(policy: Policy, one: Contest) -> None:
     first = settled(policy, one)
     assert first == settled(policy, one)
     if first is None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+import msgspec
 import pytest
 
 from syncline.model.change import Change, Verdict
@@ -19,6 +20,7 @@ from syncline.sim.check.facts import (
     check_log,
     check_watermarks,
 )
+from syncline.sim.check.knowledge import check_knowledge
 from syncline.sim.check.state import check_equal, check_fold
 from syncline.sim.check.users import check_counters, check_early, check_invented, check_lost, check_resurrected
 from syncline.sim.check.verdict import States, Violation
@@ -307,6 +309,28 @@ def test_p10_forgetting_what_the_log_does_not_have_is_found() -> None:
     assert not check_watermarks([Acknowledged(1, "ann", 1, 1)], books(GOOD, [WROTE]))
     assert rules(check_watermarks([Acknowledged(1, "ann", 1, 0)], books(GOOD, [WROTE]))) == {"P10"}
     assert rules(check_watermarks([Acknowledged(1, "ann", 1, 5)], books([], [WROTE]))) == {"P10"}
+
+
+def test_p11_a_watermark_that_says_too_much_is_found() -> None:
+    new, own = row("new"), row("own")
+    live = Entry(1, Kind.PEER, "bob", body={"stage": "live"})
+    told = [live, entry(2, "ann", 1, change(row("start"), new))]
+    where = ("items", KEY)
+
+    def has(held: Row | None, *acks: Acked, entries: Sequence[Entry] = told, refused: Sequence[object] = ()) -> set[str]:
+        facts = [BatchApplied(1, "bob", "i", 1, 2, 2, (), ((where, held),), 1)]
+        kept = Ledger()
+        for one in acks:
+            kept.note(one)
+        return rules(check_knowledge(facts, Books(entries, kept, [("bob", "items", KEY) for _ in refused])))
+
+    assert has(new) == set()
+    assert has(row("start")) == {"P11"}
+    assert has(None) == {"P11"}
+    assert has(row("start"), refused=["it is parked"]) == set()
+    assert has(own, acked("bob", 1, 1, change(row("start"), own))) == set(), "a user's own write that nobody has heard of"
+    assert has(own, acked("bob", 2, 1, change(row("start"), own))) == {"P11"}, "that write was still to come"
+    assert has(row("start"), entries=[msgspec.structs.replace(live, body={"stage": "joining"}), told[1]]) == set()
 
 
 def test_p9_a_torn_read_is_found() -> None:

@@ -222,6 +222,8 @@ class Ingest:
         """The entries of one captured transaction, taken into state and window. Nothing for what the log has already (F2)."""
         transaction = item.transaction
         record = self._state.peer(transaction.peer)
+        if not record.holds_window:
+            return []  # the window has let go of what it had not seen; its rejoin takes up what it did
         made: list[Entry] = []
         since = record.captured + 1
         if transaction.context >= since:  # else its refusals were recorded when this watermark was first seen

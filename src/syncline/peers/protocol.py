@@ -89,7 +89,7 @@ class Peer(Protocol):
         ...
 
     async def enter(self, nonce: str) -> Offset:
-        """Write this session's nonce into the peer, so that a copy or a restored one is noticed later; its watermark as of then.
+        """Write this session's nonce into the peer, so that a copied or restored one is noticed; its watermark as of then.
 
         From here on no apply of an earlier session takes effect, however late it arrives.
         """

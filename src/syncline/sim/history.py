@@ -10,7 +10,7 @@ import msgspec
 from syncline.model.codec import encode_entries
 from syncline.model.entry import Entry
 from syncline.model.stamp import Offset
-from syncline.model.value import Key
+from syncline.model.value import Key, Row
 
 Hub: TypeAlias = int  # which process: 1, 2, 3... in the order of their start
 
@@ -46,7 +46,10 @@ class Entered(msgspec.Struct, frozen=True):
 
 
 class BatchApplied(msgspec.Struct, frozen=True):
-    """A batch committed at a peer: its watermark before and after, and how far the log was known durable by then."""
+    """A batch committed at a peer: its watermark before and after, and how far the log was known durable by then.
+
+    `held`: the rows that the log's entries in between are about, as they stood after it; `number`: the peer's commits by then.
+    """
 
     hub: Hub
     peer: str
@@ -55,6 +58,8 @@ class BatchApplied(msgspec.Struct, frozen=True):
     upto: Offset
     durable: Offset
     refused: tuple[tuple[str, Key], ...] = ()
+    held: tuple[tuple[tuple[str, Key], Row | None], ...] = ()
+    number: int = 0
 
 
 class Acknowledged(msgspec.Struct, frozen=True):
@@ -101,6 +106,11 @@ class History:
         self.facts: list[Fact] = []
         self.entries: dict[Offset, Entry] = {}
         self.durable: Offset = 0  # the highest offset that the log has told anyone is durable
+
+    def touched(self, after: Offset, upto: Offset) -> list[tuple[str, Key]]:
+        """The rows that entries with after < offset <= upto are about."""
+        between = [self.entries[offset] for offset in range(after + 1, upto + 1) if offset in self.entries]
+        return list({(change.collection, change.key): None for entry in between for change in entry.changes})
 
     def note(self, fact: Fact) -> None:
         """Remember a fact."""

@@ -144,7 +144,10 @@ class SimNetPeer:
         if content.watermark == before and batch.writes and batch.upto <= before:
             return applied  # it was there already
         refused = tuple((one.collection, one.key) for one in applied.refused)
-        self._history.note(BatchApplied(self._hub, self.name, incarnation, before, batch.upto, self._history.durable, refused))
+        touched = self._history.touched(before, batch.upto)
+        held = tuple(((name, key), content.tables[name].get(key)) for name, key in touched)
+        seen = (self._history.durable, refused, held, content.number)
+        self._history.note(BatchApplied(self._hub, self.name, incarnation, before, batch.upto, *seen))
         return applied
 
     async def _apply_late(self, batch: Batch) -> None:

@@ -18,6 +18,7 @@ from syncline.sim.check.facts import (
     check_log,
     check_watermarks,
 )
+from syncline.sim.check.knowledge import check_knowledge
 from syncline.sim.check.state import check_equal, check_fold
 from syncline.sim.check.users import atoms, check_counters, check_early, check_invented, check_lost, check_resurrected
 from syncline.sim.check.verdict import States, Tables, Violation
@@ -211,6 +212,7 @@ class World:
         refused = [(fact.peer, *row) for fact in facts if isinstance(fact, BatchApplied) for row in fact.refused]
         books = Books(self.history.ordered(), self.ledger, refused)
         found = check_log(facts) + check_fencing(facts) + check_watermarks(facts, books)
+        found += check_knowledge(facts, books)
         found += check_atomicity(facts) + check_honesty(facts, GRACE_SECONDS)
         found += Audit(books).run()
         states = self.states()

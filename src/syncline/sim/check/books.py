@@ -33,6 +33,10 @@ class Books:
         self.ledger = self._without_absorbed(ledger)
         self.groups: dict[Offset, list[Acked]] = defaultdict(list)
         self.offsets: dict[tuple[str, int], Offset] = {}
+        self.written: dict[tuple[str, str, object], list[Acked]] = defaultdict(list)
+        for acked in self.ledger.acked:
+            for change in acked.changes:
+                self.written[acked.peer, change.collection, change.key].append(acked)
         for acked in self.ledger.counted:
             entry_of = self.entry_of(acked)
             if entry_of is not None:
