@@ -151,3 +151,12 @@ def _make_durable(db: apsw.Connection, path: str) -> None:
     if mode != "wal" or _pragma(db, "synchronous") != _FULL:
         why = f"journal mode {mode}, synchronous {_pragma(db, 'synchronous')}"
         raise LogError("the log cannot be made durable here", why=why, hint="put it on a local file system", log=path)
+
+
+def rewrite(db: apsw.Connection) -> None:
+    """Write everything in the write-ahead file into the log file, and begin it anew.
+
+    An earlier program may have died of a failed sync: then what is read from the write-ahead file here is only in the cache,
+    the disk has a hole, and whatever is written behind a hole is lost with the power. Source: Rebello et al., see log/sqlite.py.
+    """
+    db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)

@@ -17,7 +17,7 @@ from syncline.log.faults import FAULTS, named
 from syncline.log.frame import pack
 from syncline.log.lane import Lane
 from syncline.log.opening import Opened, open_for_serving
-from syncline.log.place import connect, create, exists
+from syncline.log.place import connect, create, exists, rewrite
 from syncline.log.reading import Frames, Reading
 from syncline.log.scan import Scan
 from syncline.log.writer import Writer
@@ -77,6 +77,7 @@ class SqliteLog:
                 if not is_there and not exists(self._path):
                     create(self._path)
             self._db = connect(self._path, write=True, vfs=self._vfs)
+            rewrite(self._db)
             opened = open_for_serving(self._db, "another opening" if self._vfs else me())
             self._writer = Writer(self._db, opened.epoch)
             if not self._vfs:
