@@ -207,9 +207,8 @@ class SteppedWorld(World):
     # -- the hub ------------------------------------------------------------------------------------------------------------
 
     def stop_hub(self) -> None:
-        """Ask the hub to end in order, and let it begin to. It comes back by itself."""
+        """Ask the hub to end in order. It comes back by itself."""
         self.machine.stop()
-        self.let_pass(DYING_SECONDS)
 
     # -- the nemesis --------------------------------------------------------------------------------------------------------
 

@@ -244,9 +244,6 @@ def test_whatever_happens_the_space_keeps_its_promises_and_every_class_of_confli
     assert [name for name in CLASSES if not HITS[name]] == []
 
 
-@pytest.mark.xfail(
-    strict=True, reason="a session's TaskGroup (before Python 3.13) loses the cancellation that comes with its error"
-)
 def test_a_hub_that_is_stopped_while_a_connection_breaks_ends() -> None:
     world = SteppedWorld(Options(0), steady=False)
     try:

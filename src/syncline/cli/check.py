@@ -3,14 +3,12 @@
 import asyncio
 
 from syncline.cli import facade
-from syncline.cli.exits import Exit
+from syncline.cli.exits import Exit, exit_of
 from syncline.cli.options import Config, ConfigOption, Json, config_path
 from syncline.cli.prepare import space_of
-from syncline.cli.render import Screen, counted
-from syncline.model.errors import MissingTable, Problem, TablesDiffer
-
-# What can be put right at the peers; every other problem is one of the configuration.
-PRECONDITIONS = (Problem, TablesDiffer, MissingTable)
+from syncline.cli.render import Screen
+from syncline.model.errors import Problem
+from syncline.model.words import counted
 
 
 def check(config: Config = None, option: ConfigOption = None, as_json: Json = False) -> int:
@@ -22,7 +20,8 @@ def check(config: Config = None, option: ConfigOption = None, as_json: Json = Fa
     space = space_of(config_path(config, option))
     problems = asyncio.run(facade.hub_for(space).check())
     for problem in problems:
-        problem.file = problem.file or (space.path if problem.line else "")
+        if isinstance(problem, Problem):
+            problem.file = problem.file or (space.path if problem.line else "")
         screen.say(problem.text(), style="yellow")
     screen.data({"ok": not problems, "problems": [problem.as_json() for problem in problems]})
     if not problems:
@@ -32,4 +31,4 @@ def check(config: Config = None, option: ConfigOption = None, as_json: Json = Fa
         )
         return Exit.OK
     screen.say(counted(len(problems), "problem"))
-    return Exit.DIFFERENT if all(type(problem) in PRECONDITIONS for problem in problems) else Exit.USAGE
+    return exit_of(*problems)

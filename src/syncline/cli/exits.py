@@ -17,12 +17,17 @@ from syncline.model.errors import (
     GuardTripped,
     LogError,
     MergeError,
+    MissingTable,
+    NoKey,
     PeerError,
     Problem,
     SynclineError,
+    TablesDiffer,
     UsageError,
 )
 
+# What is to be put right at the peers' tables; every other problem is one of the configuration's text.
+AT_PEERS = (Problem, NoKey, TablesDiffer, MissingTable)
 _BUG_HINT = "report it, with the output of the same command under SYNCLINE_DEBUG=1"
 
 
@@ -37,14 +42,32 @@ class Exit(IntEnum):
     INTERRUPTED = 130
 
 
+# A bug first; then what keeps everything from being looked at: the text before the peers, the peers before their tables.
+_GRAVEST = (Exit.BUG, Exit.USAGE, Exit.UNUSABLE, Exit.DIFFERENT)
+
+
 class Bug(SynclineError):
     """Something that no error of the tree describes."""
 
     code = "SYN-000"
 
 
-def exit_of(error: SynclineError) -> Exit:
-    """The exit code of an error."""
+def exit_of(*errors: SynclineError) -> Exit:
+    """The exit code of what went wrong: it follows from the cause, whichever verb met it. Of several, the gravest's."""
+    found = {code for error in errors for code in _exits(error)}
+    return next((code for code in _GRAVEST if code in found), Exit.OK)
+
+
+def _exits(error: SynclineError) -> list[Exit]:
+    """The codes of an error: of a configuration with listed problems, theirs."""
+    if isinstance(error, ConfigError) and error.problems:
+        return [_exit(problem) for problem in error.problems]
+    return [_exit(error)]
+
+
+def _exit(error: SynclineError) -> Exit:
+    if type(error) in AT_PEERS:
+        return Exit.DIFFERENT
     match error:
         case PeerError() | LogError() | CodecError():
             return Exit.UNUSABLE
@@ -95,13 +118,14 @@ def _known(error: Exception, screen: Screen) -> list[SynclineError]:
 
 
 def _tell(screen: Screen, error: SynclineError, *others: SynclineError) -> int:
-    listed = [*(error.problems if isinstance(error, ConfigError) else ()), *others]
+    problems = [problem for one in (error, *others) if isinstance(one, ConfigError) for problem in one.problems]
+    listed = [*problems, *others]
     if screen.as_json:
         screen.data({"error": error.as_json(), "problems": [problem.as_json() for problem in listed]})
     for problem in listed:
         screen.warn(problem.text(), style="yellow" if isinstance(problem, Problem) else "red")
     screen.warn(error.text(), style="red")
-    return exit_of(error)
+    return exit_of(error, *others)
 
 
 class Gate(TyperGroup):

@@ -1,10 +1,11 @@
 """What the verbs ask of the engine: one protocol, and the one place that connects it. The verbs know nothing else of it."""
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any, Protocol, TypeAlias
 
 from syncline.hub.space_hub import SpaceHub
-from syncline.model.errors import Problem
+from syncline.model.errors import SynclineError
 from syncline.model.event import Listener
 from syncline.model.space import Space
 
@@ -17,8 +18,8 @@ class Facade(Protocol):
     An event whose detail has `done` and `total` (rows) moves a progress bar named by event, peer and collection.
     """
 
-    async def check(self) -> list[Problem]:
-        """Every unmet precondition at peers and log, each with the statement that fixes it."""
+    async def check(self) -> Sequence[SynclineError]:
+        """Every unmet precondition at peers and log, each with the statement that fixes it; and peers that cannot be used."""
         ...
 
     async def plan(self) -> Report:

@@ -10,7 +10,7 @@ import typer
 
 from syncline.cli.exits import Exit
 from syncline.cli.options import DEFAULT_CONFIG, Json
-from syncline.cli.render import Screen, counted
+from syncline.cli.render import Screen
 from syncline.config.address import Site, peer_address, sqlite_url
 from syncline.config.propose import Remarks, propose
 from syncline.config.secrets import show
@@ -18,6 +18,7 @@ from syncline.config.write import write
 from syncline.model.errors import ConfigError, Problem, UsageError
 from syncline.model.schema import Table
 from syncline.model.space import PeerSpec, Space
+from syncline.model.words import counted
 from syncline.peers.registry import open_peer, schemes
 
 _NOT_A_NAME = re.compile(r"[^A-Za-z0-9_.-]+")

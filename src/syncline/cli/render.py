@@ -99,11 +99,6 @@ def cell(value: object) -> str:
     return one_line(value)
 
 
-def counted(number: int, noun: str) -> str:
-    """A number and its noun: 1 peer, 2 peers."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
-
-
 def value_text(value: object) -> str:
     """A row's value in a sentence: JSON, so that NULL, empty text and numbers can be told apart."""
     return one_line(json.dumps(value, ensure_ascii=False, default=str))

@@ -13,6 +13,7 @@ from syncline.cli.feed import Feed
 from syncline.cli.options import Config, ConfigOption, Json, config_path
 from syncline.cli.render import Screen
 from syncline.config.load import load
+from syncline.model.words import counted
 
 ORDER = ("collection", "key", "fields", "state")
 
@@ -51,12 +52,16 @@ def _show(screen: Screen, report: Report) -> None:
     rows = report.get("rows", 0)
     through = ", ".join(f"{name} {offset}" for name, offset in report.get("verified_through", {}).items())
     if report.get("equal"):
-        screen.say(f"equal: {rows:,} rows compared" + (f"; verified through {through}" if through else ""), style="green")
+        screen.say(
+            f"equal: {counted(rows, 'row')} compared" + (f"; verified through {through}" if through else ""), style="green"
+        )
     else:
         drift = report.get("drift", sum(1 for one in differences if one.get("state") == "drift"))
-        screen.say(f"not equal: {rows:,} rows compared, {drift:,} differ", style="red")
+        screen.say(
+            f"not equal: {counted(rows, 'row')} compared, {drift:,} {'differs' if drift == 1 else 'differ'}", style="red"
+        )
     if report.get("not_compared"):
         screen.say(f"not compared, because not reachable: {', '.join(report['not_compared'])}", style="yellow")
-    for name, what in (("pending", "are under way"), ("parked", "are parked"), ("repaired", "were repaired through the log")):
+    for name, what in (("pending", "under way"), ("parked", "parked"), ("repaired", "repaired through the log")):
         if report.get(name):
-            screen.say(f"{report[name]:,} rows {what}", style="cyan")
+            screen.say(f"{counted(report[name], 'row')} {what}", style="cyan")

@@ -14,6 +14,7 @@ from syncline.config.secrets import one_line, show
 from syncline.model import limits
 from syncline.model.errors import ConfigError, Problem
 from syncline.model.space import Space
+from syncline.model.words import counted
 from syncline.peers.registry import schemes
 
 
@@ -36,10 +37,9 @@ def refuse(path: str, problems: Collection[Problem]) -> None:
     ordered = sorted(problems, key=lambda problem: problem.line)
     for problem in ordered:
         _finish(problem, path)
-    count = f"{len(ordered)} problem{'s' if len(ordered) > 1 else ''}"
     listed = tuple(ordered[: limits.CONFIG_PROBLEMS_MAX])
     rest = f", the first {len(listed)} are listed" if len(listed) < len(ordered) else ""
-    raise ConfigError(f"{count} in {path}{rest}", listed, why="nothing was changed")
+    raise ConfigError(f"{counted(len(ordered), 'problem')} in {path}{rest}", listed, why="nothing was changed")
 
 
 def draft(path: str | Path, *, absent_ok: bool = False, environ: Mapping[str, str] | None = None) -> Draft:

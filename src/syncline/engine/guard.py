@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from syncline.model.errors import GuardTripped
 from syncline.model.space import Settings
 from syncline.model.stamp import Offset
+from syncline.model.words import counted
 from syncline.model.write import Batch, Op
 
 SPAN_SECONDS = 60.0
@@ -46,9 +47,10 @@ class Guard:
         name = self.exceeds(batch, now, approved)
         deletes = _deletes(batch)
         if name:
+            total = self._deleted.get(name, 0) + deletes[name]
             self._held[name] = max(batch.upto, self._held.get(name, 0))
             raise GuardTripped(
-                f"{self._deleted.get(name, 0) + deletes[name]} deletes would hit {self._rows.get(name, 0)} rows",
+                f"{counted(total, 'delete')} would hit {counted(self._rows.get(name, 0), 'row')}",
                 peer=self.peer,
                 collection=name,
                 offset=batch.upto,

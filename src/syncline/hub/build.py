@@ -14,6 +14,7 @@ from syncline.merge.rules_build import build_rules
 from syncline.model.errors import ConfigError, PeerError, Problem, UsageError
 from syncline.model.schema import Collection, Table
 from syncline.model.space import CollectionSpec, Direction, Space
+from syncline.model.words import counted
 from syncline.peers.protocol import Identity, Peer
 from syncline.peers.registry import open_peer
 
@@ -124,10 +125,25 @@ def waiting_columns(space: Space, asked: Asked, known: Mapping[str, Sequence[str
     return found
 
 
-def refuse(problems: Sequence[Problem], space: Space) -> None:
-    """Raise ConfigError with all problems, if there are any."""
+async def against(space: Space, asked: Asked, known: Mapping[str, Sequence[str]]) -> tuple[Plan, list[Problem]]:
+    """The plan, and everything that stands against it: also what each peer has against its own tables. For every verb alike."""
+    plan, problems = build_plan(space, asked, known)
+    for name, tables in asked.tables.items():
+        there = [one for one in plan.collections.values() if one.table_at(name) in tables]
+        problems += await asked.peers[name].check(there)
+    return plan, problems
+
+
+def refuse(problems: Sequence[Problem], space: Space, failed: Sequence[PeerError] = ()) -> None:
+    """Raise what stands against the space, if anything does: a ConfigError with all problems, the peers' errors, or a group."""
+    errors: list[Exception] = list(failed)
     if problems:
-        raise ConfigError(f"{len(problems)} problems stand against running {space.path or space.name}", tuple(problems))
+        stand = counted(len(problems), "problem stands", "problems stand")
+        errors.append(ConfigError(f"{stand} against running {space.path or space.name}", tuple(problems)))
+    if len(errors) > 1:
+        raise ExceptionGroup("the space cannot be served", errors)
+    if errors:
+        raise errors[0]
 
 
 def _in_log_order(planned: Collection, known: Sequence[str], problems: list[Problem]) -> Collection:

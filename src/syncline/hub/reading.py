@@ -8,13 +8,13 @@ from typing import Any
 from syncline.engine.core import Plan
 from syncline.engine.state import State
 from syncline.hub import dry, records
-from syncline.hub.build import Asked, ask, build_plan, dismiss, refuse, waiting_columns
+from syncline.hub.build import Asked, against, ask, dismiss, refuse, waiting_columns
 from syncline.hub.operations import report_verify
 from syncline.hub.pipeline import resting
 from syncline.log.reading import SqliteReader
 from syncline.log.registry import log_exists, open_reader
 from syncline.model.codec import encode_row
-from syncline.model.errors import Problem, UsageError
+from syncline.model.errors import SynclineError, UsageError
 from syncline.model.event import Listener
 from syncline.model.key import parse_key
 from syncline.model.space import Space
@@ -62,26 +62,19 @@ class Reading:
         """All peers, connected, and the plan. Raises what any peer or the configuration has against it."""
         asked = await ask(self._space)
         try:
-            for error in asked.failed.values():
-                raise error
-            plan, problems = build_plan(self._space, asked, (await self.state()).columns)
-            refuse(problems, self._space)
+            plan, problems = await against(self._space, asked, (await self.state()).columns)
+            refuse(problems, self._space, list(asked.failed.values()))
             yield asked, plan
         finally:
             await dismiss(asked)
 
-    async def check(self) -> list[Problem]:
-        """Every unmet precondition at peers and log."""
+    async def check(self) -> list[SynclineError]:
+        """Every unmet precondition at peers and log, and the peers that cannot be used."""
         asked = await ask(self._space)
         try:
             known = (await self.state()).columns
-            plan, problems = build_plan(self._space, asked, known)
-            problems += waiting_columns(self._space, asked, known)
-            problems += [Problem(error.what, why=error.why, hint=error.hint, peer=name) for name, error in asked.failed.items()]
-            for name, tables in asked.tables.items():
-                collections = [one for one in plan.collections.values() if one.table_at(name) in tables]
-                problems += await asked.peers[name].check(collections)
-            return problems
+            _, problems = await against(self._space, asked, known)
+            return [*problems, *waiting_columns(self._space, asked, known), *asked.failed.values()]
         finally:
             await dismiss(asked)
 

@@ -10,7 +10,7 @@ from typing import Any
 from syncline.engine.clock import SystemClock
 from syncline.engine.core import Engine, Plan
 from syncline.engine.session import Phase
-from syncline.hub.build import ask, build_plan, dismiss, refuse, waiting_columns
+from syncline.hub.build import against, ask, build_plan, dismiss, refuse, waiting_columns
 from syncline.hub.desk_service import DeskService, Handler
 from syncline.hub.operations import Operations
 from syncline.hub.reading import Reading, log_bytes
@@ -70,14 +70,10 @@ async def _prepare(space: Space, on_event: Listener, *, check: bool) -> tuple[Pl
     try:
         state = await Reading(space).state()
         known = {name: tuple(columns) for name, columns in state.columns.items()}
-        for name, error in asked.failed.items():
-            if name not in state.peers:  # the others need not wait for one that took part before
-                raise error
-        plan, problems = build_plan(space, asked, known)
-        if check:
-            for name in asked.tables:
-                problems += await asked.peers[name].check(list(plan.collections.values()))
-        refuse(problems, space)
+        # the others need not wait for one that took part before
+        strangers = [error for name, error in asked.failed.items() if name not in state.peers]
+        plan, problems = await against(space, asked, known) if check else build_plan(space, asked, known)
+        refuse(problems, space, strangers)
         for waiting in waiting_columns(space, asked, known) if check else ():
             on_event(Event("column.waiting", collection=str(waiting.where["collection"]), detail=waiting.as_json()))
         if check and len(plan.collections) < len(space.collections):  # no peer told what it looks like

@@ -32,7 +32,12 @@ def unique_index(table: str, columns: tuple[str, ...]) -> str:
 
 
 def create_table(name: str, like: Table) -> str:
-    """The statement that creates a table like another peer's, without generated columns, defaults, checks and references."""
+    """The statements that create a table like another peer's.
+
+    As that peer has them, where it can tell: with its defaults, checks and unique indexes. Otherwise what the catalog knows.
+    """
+    if like.makes:
+        return "; ".join(f"{before} {quote(name)} {after}" for before, after in like.makes)
     parts = [_declare(column) for column in like.columns if not column.generated]
     if like.key:
         parts.append(f"PRIMARY KEY ({quoted(like.key)})")

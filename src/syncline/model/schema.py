@@ -46,6 +46,7 @@ class Table(msgspec.Struct, frozen=True):
     triggers: tuple[str, ...] = ()  # triggers that are not ours
     marks: tuple[str, ...] = ()  # peculiarities a check may name: without_rowid, strict, ...
     rows_estimate: int = 0
+    makes: tuple[tuple[str, str], ...] = ()  # what makes such a table: each statement before and after the table's name
 
     def column(self, name: str) -> Column | None:
         """The column of that name, compared exactly."""

@@ -55,6 +55,8 @@ class Mount(apsw.VFS):
             for holder in [one for one in file.locks if isinstance(one, Handle) and one.mount is self]:
                 del file.locks[holder]
         self.unregister()
+        now = self._now()
+        self._hit, self._now = None, lambda: now  # SQLite's side is invisible to the garbage collector: hold no world by it
 
     def excepthook(self, *_args: object) -> bool:
         """Errors of a closing connection have nobody to go to."""

@@ -8,10 +8,12 @@ from typing import Final, TypedDict
 from syncline.model.errors import MissingTable, NoKey, Problem, TablesDiffer, UnknownColumn
 from syncline.model.limits import COLUMNS_MAX, KEY_COLUMNS_MAX, NAME_CHARS_MAX
 from syncline.model.schema import Collection, Kind
+from syncline.model.words import counted
 from syncline.peers.sqlite import statement
 from syncline.peers.sqlite.features import CHANGELOG, LAYOUT, PREFIX, STATE, quote
 from syncline.peers.sqlite.inspect import Catalog, catalog, kind_of_table, table_names
 from syncline.peers.sqlite.layout import load_layouts
+from syncline.peers.sqlite.sqltext import with_not_null
 
 # Kinds whose values a column of this affinity would turn into others.
 _CHANGED: Final = {
@@ -74,7 +76,7 @@ def _collection(connection: sqlite3.Connection, peer: str, collection: Collectio
     if len(table) > NAME_CHARS_MAX or table.startswith(PREFIX):
         return [Problem("this table's name cannot be used", why=f"longer than {NAME_CHARS_MAX}, or reserved", **where)]
     entry = catalog(connection, table)
-    found = [*_columns(entry, collection, where), *_key(entry, collection, where)]
+    found = [*_columns(entry, collection, where), *_key(connection, entry, collection, where)]
     return found or _statements(connection, entry, collection, where)
 
 
@@ -107,7 +109,7 @@ def _columns(entry: Catalog, collection: Collection, where: Where) -> Iterator[P
         yield TablesDiffer("the table is too wide", why=why, hint="split it", **where)
 
 
-def _key(entry: Catalog, collection: Collection, where: Where) -> Iterator[Problem]:
+def _key(connection: sqlite3.Connection, entry: Catalog, collection: Collection, where: Where) -> Iterator[Problem]:
     table, key = entry.table, collection.key
     if not key:
         why = "rows that cannot be told apart cannot be synchronised; the hidden rowid changes with VACUUM"
@@ -119,15 +121,46 @@ def _key(entry: Catalog, collection: Collection, where: Where) -> Iterator[Probl
             why = f"with COLLATE {column.collation} different texts are one key here; one row would overwrite another"
             hint = "rebuild the table with the key column declared without COLLATE"
             yield NoKey("the key is not compared exactly", why=why, hint=hint, column=column.name, **where)
-        if column.nullable:
-            why = "SQLite lets many rows have NULL in such a key, and they could not be told apart"
-            hint = f"rebuild the table with {quote(column.name)} {column.declared} NOT NULL"
-            yield NoKey("a part of the key may be NULL", why=why, hint=hint, column=column.name, **where)
+    if loose := [column.name for column in parts if column.nullable]:
+        yield _nullable(connection, table.name, loose, where)
     if len(parts) == len(key) and all(column.collation in ("", "BINARY") for column in parts) and not entry.is_unique(key):
         columns = ", ".join(map(quote, key))
         why = "no primary key or unique constraint has exactly these columns, so one key could name two rows"
         hint = f"CREATE UNIQUE INDEX ... ON {quote(table.name)} ({columns})"
         yield NoKey("the key is not unique", why=why, hint=hint, **where)
+
+
+def _nullable(connection: sqlite3.Connection, table: str, columns: list[str], where: Where) -> Problem:
+    """What is wrong with a key that may be NULL, and the whole way out: SQLite cannot add NOT NULL to a column that is there."""
+    missing = " OR ".join(f"{quote(name)} IS NULL" for name in columns)
+    (rows,) = connection.execute(f"SELECT count(*) FROM {quote(table)} WHERE {missing}").fetchone()
+    found = f"{counted(rows, 'row has', 'rows have')} it now" if rows else "no row has it now"
+    why = f"SQLite lets many rows have NULL in such a key, and they could not be told apart; {found}"
+    first = f"give {counted(rows, 'row a key', 'rows keys')} or delete them (WHERE {missing}), then " if rows else ""
+    names = ", ".join(map(quote, columns))
+    hint = f"{first}rebuild the table with {names} NOT NULL: {_rebuild(connection, table, columns)}"
+    return NoKey("a part of the key may be NULL", why=why, hint=hint, column=", ".join(columns), **where)
+
+
+def _rebuild(connection: sqlite3.Connection, table: str, columns: list[str]) -> str:
+    """The statements that declare columns NOT NULL (https://sqlite.org/lang_altertable.html#otheralter)."""
+    entry = catalog(connection, table, estimate=True)
+    fresh = quote(f"{table}_new")
+    names = ", ".join(map(quote, entry.stored))
+    sql = "SELECT sql FROM sqlite_schema WHERE tbl_name = ? AND type IN ('index', 'trigger') AND sql IS NOT NULL ORDER BY rowid"
+    again = [text for (text,) in connection.execute(sql, (table,)).fetchall()]
+    statements = [
+        "PRAGMA foreign_keys=OFF",
+        "PRAGMA legacy_alter_table=ON",
+        "BEGIN",
+        f"CREATE TABLE {fresh} {with_not_null(entry.table.makes[0][1], columns)}",
+        f"INSERT INTO {fresh} ({names}) SELECT {names} FROM {quote(table)}",
+        f"DROP TABLE {quote(table)}",
+        f"ALTER TABLE {fresh} RENAME TO {quote(table)}",
+        *again,
+        "COMMIT",
+    ]
+    return "; ".join(statements)
 
 
 def _statements(connection: sqlite3.Connection, entry: Catalog, collection: Collection, where: Where) -> list[Problem]:

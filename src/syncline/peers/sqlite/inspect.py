@@ -10,7 +10,7 @@ import msgspec
 
 from syncline.model.schema import Column, Kind, Table
 from syncline.peers.sqlite.features import PREFIX, quote
-from syncline.peers.sqlite.sqltext import index_parts
+from syncline.peers.sqlite.sqltext import around_name, index_parts
 
 ESTIMATE_ROWS_MAX: Final = 1_000_000
 _GENERATED: Final = frozenset({2, 3})  # table_xinfo.hidden: virtual and stored generated columns
@@ -86,7 +86,7 @@ def kind_of_table(connection: sqlite3.Connection, name: str) -> str:
 
 
 def catalog(connection: sqlite3.Connection, name: str, *, estimate: bool = False) -> Catalog:
-    """One table's catalog. The table must exist. `estimate`: count its rows too."""
+    """One table's catalog. The table must exist. `estimate`: count its rows too, and tell what makes such a table."""
     listed = connection.execute("SELECT wr, strict FROM pragma_table_list WHERE schema = 'main' AND name = ?", (name,))
     without_rowid, strict = listed.fetchone() or (0, 0)
     rows = connection.execute("SELECT * FROM pragma_table_xinfo(?)", (name,)).fetchall()
@@ -109,6 +109,7 @@ def catalog(connection: sqlite3.Connection, name: str, *, estimate: bool = False
         _triggers(connection, name),
         tuple(marks),
         _estimate(connection, name) if estimate else 0,
+        _makes(connection, name) if estimate else (),
     )
     return Catalog(table, tuple(uniques), alias)
 
@@ -187,6 +188,15 @@ def _triggers(connection: sqlite3.Connection, table: str) -> tuple[str, ...]:
     sql = "SELECT name FROM sqlite_schema WHERE type = 'trigger' AND tbl_name = ? COLLATE NOCASE ORDER BY rowid"
     names = [name for (name,) in connection.execute(sql, (table,)).fetchall()]
     return tuple(name for name in names if not name.startswith(PREFIX))
+
+
+def _makes(connection: sqlite3.Connection, table: str) -> tuple[tuple[str, str], ...]:
+    """The statements that make such a table and its unique indexes, each before and after the table's name."""
+    (made,) = connection.execute("SELECT sql FROM sqlite_schema WHERE type = 'table' AND name = ?", (table,)).fetchone()
+    listed = connection.execute("SELECT name FROM pragma_index_list(?) WHERE \"unique\" AND origin = 'c'", (table,)).fetchall()
+    sql = "SELECT sql FROM sqlite_schema WHERE type = 'index' AND name = ?"
+    indexes = [connection.execute(sql, name).fetchone()[0] for name in reversed(listed)]
+    return (around_name(made, "TABLE"), *(around_name(index, "ON") for index in indexes))
 
 
 def _estimate(connection: sqlite3.Connection, table: str) -> int:

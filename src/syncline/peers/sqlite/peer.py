@@ -21,6 +21,7 @@ from syncline.model.errors import PeerBusy, PeerFull, PeerUnreachable, PeerUnsaf
 from syncline.model.schema import Collection, Table
 from syncline.model.stamp import Micros, Offset, Position
 from syncline.model.value import Key
+from syncline.model.words import counted
 from syncline.model.write import Batch
 from syncline.peers.protocol import Applied, Chunk, Digest, Identity
 from syncline.peers.sqlite import check, footprint, inspect, snapshot
@@ -110,7 +111,7 @@ class SqlitePeer:
             found = check.problems(connection, self.name, collections)
             if found:
                 why = "; ".join(f"{problem.what} ({', '.join(map(str, problem.where.values()))})" for problem in found[:5])
-                what = f"{len(found)} things stand against synchronising this peer"
+                what = f"{counted(len(found), 'problem')} in the way of synchronising this peer"
                 raise PeerUnsafe(what, why=why, hint=found[0].hint or "see 'syncline check'", peer=self.name)
             return footprint.install(connection, self.name, collections, secrets.token_hex(8))
 
