@@ -7,6 +7,7 @@ from collections import Counter
 
 import pytest
 
+from syncline.log import sqlite
 from syncline.model.entry import Entry
 from syncline.model.write import Batch
 from syncline.sim.__main__ import main
@@ -60,6 +61,12 @@ def test_p11_an_apply_that_leaves_a_row_out_is_found(monkeypatch: pytest.MonkeyP
     result = run(Options(5, start="empty"), Product(), open_simulated_log)
     assert left_out
     assert "P11" in {violation.rule for violation in result.violations}
+
+
+def test_p6_a_log_that_trusts_what_a_failed_sync_left_in_the_cache_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sqlite, "rewrite", lambda _db: None)
+    result = run(draw(766, Product.abilities), Product(), open_simulated_log)
+    assert "P6" in {violation.rule for violation in result.violations}
 
 
 def _kinds(entry: Entry) -> list[str]:

@@ -157,6 +157,6 @@ def rewrite(db: apsw.Connection) -> None:
     """Write everything in the write-ahead file into the log file, and begin it anew.
 
     An earlier program may have died of a failed sync: then what is read from the write-ahead file here is only in the cache,
-    the disk has a hole, and whatever is written behind a hole is lost with the power. Source: Rebello et al., see log/sqlite.py.
+    the disk has a hole, and whatever follows a hole is lost with the power. Source: Rebello et al., see log/sqlite.py.
     """
     db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
