@@ -18,7 +18,7 @@ from syncline.model.errors import SynclineError
 T = TypeVar("T")
 _LIVE_SECONDS: Final = 0.5
 _LINE_SECONDS: Final = 1.0
-PEER_HEADERS: Final = ("peer", "state", "behind", "seconds", "parked", "conflicts", "applied")
+PEER_HEADERS: Final = ("peer", "state", "behind", "seconds", "parked", "open conflicts", "applied")
 
 
 async def watch(
@@ -88,7 +88,7 @@ def peer_rows(report: Report, feed: Feed | None = None) -> list[list[str]]:
             max((int(found.get("lag_entries") or 0) for found in collections), default=0),
             max(lag, default=None),
             sum(int(found.get("parked") or 0) for found in collections),
-            sum(int(found.get("conflicts") or 0) for found in collections),
+            sum(int(found.get("conflicts_open") or 0) for found in collections),
             counted.get(("batch.applied", name), 0),
         ]
         rows.append([cell(value) for value in row])

@@ -12,11 +12,11 @@ from syncline.cli.exits import Exit
 from syncline.cli.options import DEFAULT_CONFIG, Json
 from syncline.cli.render import Screen
 from syncline.config.address import Site, peer_address, sqlite_url
-from syncline.config.propose import Remarks, propose
+from syncline.config.propose import Remarks, mapped, propose
 from syncline.config.secrets import show
 from syncline.config.write import write
-from syncline.model.errors import ConfigError, Problem, UsageError
-from syncline.model.schema import Table
+from syncline.model.errors import ConfigError, Problem, SharedPlace, UsageError
+from syncline.model.schema import Collection, Table
 from syncline.model.space import PeerSpec, Space
 from syncline.model.words import counted
 from syncline.peers.registry import open_peer, schemes
@@ -48,10 +48,10 @@ def init(
     if not folder.is_dir():
         raise UsageError(f"there is no folder {show(str(folder))}", hint="create it, or choose another place with --out")
     peers, urls = _peers(places, folder)
-    space, remarks = propose(name or _as_name(folder.name, "space"), peers, asyncio.run(_tables(urls)))
+    space, remarks = propose(name or _as_name(folder.name, "space"), peers, *asyncio.run(_look(urls)))
     if not space.collections:
-        why = "; ".join(f"{table}: {reason}" for table, reason in remarks.left_out.items()) or "they have no tables"
-        raise UsageError("the peers have no table in common that can be synchronised", why=why, hint="compare their schemas")
+        what, hint = "the peers have no table in common that can be synchronised", "put the tables right, then init again"
+        raise ConfigError(what, tuple(remarks.problems), why="nothing was written", hint=hint)
     _write(out, write(space, remarks), force)
     screen.data(
         {"written": str(out), "space": space.name, "collections": list(space.collections), "left_out": remarks.left_out}
@@ -74,7 +74,7 @@ def _peers(places: list[str], folder: Path) -> tuple[list[PeerSpec], dict[str, s
             continue
         name = _unused(_as_name(Path(place.partition("?")[0]).stem, "peer"), urls)
         if address.url in urls.values():
-            problems.append(Problem(f"{show(place)} is named twice", hint="name each peer once"))
+            problems.append(SharedPlace(f"{show(place)} is named twice", hint="name each peer once"))
         peers.append(PeerSpec(name, written))
         urls[name] = address.url
     if problems:
@@ -92,16 +92,22 @@ def _relative(place: str, folder: Path) -> str:
     return os.path.relpath(there, os.path.realpath(folder))
 
 
-async def _tables(urls: dict[str, str]) -> dict[str, dict[str, Table]]:
+async def _look(urls: dict[str, str]) -> tuple[dict[str, dict[str, Table]], dict[str, list[Problem]]]:
+    """Each peer's tables; and by table what the peers have against synchronising it, in the words of `check`."""
+    peers = [open_peer(name, url) for name, url in urls.items()]
     tables: dict[str, dict[str, Table]] = {}
-    for name, url in urls.items():
-        peer = open_peer(name, url)
-        try:
+    refused: dict[str, list[Problem]] = {}
+    try:
+        for peer in peers:
             await peer.connect()
-            tables[name] = await peer.inspect()
-        finally:
+            tables[peer.name] = await peer.inspect()
+        for table, found in mapped(tables).items():
+            if isinstance(found, Collection):
+                refused[table] = [problem for peer in peers for problem in await peer.check([found])]
+    finally:
+        for peer in peers:
             await peer.close()
-    return tables
+    return tables, refused
 
 
 def _as_name(text: str, otherwise: str) -> str:

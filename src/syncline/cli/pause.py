@@ -8,8 +8,8 @@ import typer
 from syncline.cli import facade
 from syncline.cli.exits import Exit
 from syncline.cli.options import ConfigOption, Json, at_most_one, with_config
+from syncline.cli.prepare import space_of
 from syncline.cli.render import Screen
-from syncline.config.load import load
 from syncline.model.errors import UsageError
 from syncline.model.space import Space
 
@@ -20,7 +20,7 @@ def pause(words: PeerWords = None, config: ConfigOption = None, as_json: Json = 
     """Pause a peer, or all."""
     screen = Screen(as_json)
     path, rest = with_config(words or [], config)
-    space = load(path, absent_ok=True)
+    space = space_of(path)
     peer = peer_of(space, rest)
     screen.data(asyncio.run(facade.hub_for(space).pause(peer)))
     screen.say(f"{peer or 'every peer'} is paused", style="yellow")

@@ -4,6 +4,7 @@ Where the text has mistakes, the peers that can be reached are asked too, so tha
 """
 
 import asyncio
+from collections.abc import Iterable
 from pathlib import Path
 
 import msgspec
@@ -17,23 +18,21 @@ from syncline.model.space import PeerSpec, Space
 
 
 def space_of(config: Path) -> Space:
-    """The space of a configuration without mistakes. Raises ConfigError with every problem of text and tables."""
-    found = draft(config)
-    if found.problems:
-        found.refuse(asyncio.run(_problems_of_tables(found)))
-    return found.space
+    """The space of a configuration without mistakes. Raises ConfigError with every problem of text and tables.
 
-
-def space_to_run(config: Path) -> Space:
-    """The same for serving: the file of a peer that took part before may be absent, and the others go on without it."""
+    That a peer's file is absent is a mistake of the text only as long as the peer never took part: then it is the peer that
+    cannot be reached, and the others may go on without it.
+    """
     strict, found = draft(config), draft(config, absent_ok=True)
-    if not strict.problems or found.problems:
-        return space_of(config)
-    peers = asyncio.run(facade.hub_for(found.space).status())["peers"]
-    absent = {str(problem.where.get("peer")) for problem in strict.problems}
-    if any(peers.get(name, {}).get("state", "new") == "new" for name in absent):
-        return space_of(config)
+    if strict.problems and (found.problems or _are_strangers(found.space, strict.problems)):
+        strict.refuse(asyncio.run(_problems_of_tables(strict)))
     return found.space
+
+
+def _are_strangers(space: Space, absent: Iterable[Problem]) -> bool:
+    """Whether some peer whose file is absent never took part, as far as the log tells."""
+    peers = asyncio.run(facade.hub_for(space).status())["peers"]
+    return any(peers.get(str(one.where.get("peer")), {}).get("stage", "new") == "new" for one in absent)
 
 
 async def _problems_of_tables(found: Draft) -> list[Problem]:

@@ -9,8 +9,8 @@ from syncline.cli import facade
 from syncline.cli.exits import Exit
 from syncline.cli.options import ConfigOption, Json, with_config
 from syncline.cli.pause import PeerWords, peer_of
+from syncline.cli.prepare import space_of
 from syncline.cli.render import Screen
-from syncline.config.load import load
 from syncline.model.errors import UsageError
 
 
@@ -29,12 +29,18 @@ def resume(
     """Resume a peer, or all."""
     screen = Screen(as_json)
     path, rest = with_config(words or [], config)
-    space = load(path, absent_ok=True)
+    space = space_of(path)
     peer = peer_of(space, rest)
     if authority is not None:
         if not rejoin:
             raise UsageError("--authority belongs to --rejoin", hint="give both, or neither")
         peer_of(space, [authority])
-    screen.data(asyncio.run(facade.hub_for(space).resume(peer, rejoin, authority, approve)))
-    screen.say(f"{peer or 'every peer'} takes part again" + (", after comparing and merging" if rejoin else ""), style="green")
+    report = asyncio.run(facade.hub_for(space).resume(peer, rejoin, authority, approve))
+    screen.data(report)
+    how = "joins again, by comparing and merging" if rejoin else "takes part again"
+    when = "" if report.get("hub", {}).get("running") else ", with the next run"
+    for name in report.get("resumed", []):
+        screen.say(f"{name} {how}{when}", style="green")
+    for why in report.get("aside", {}).values():
+        screen.say(f"not resumed: {why}", style="yellow")
     return Exit.OK

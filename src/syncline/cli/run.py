@@ -13,7 +13,7 @@ from syncline.cli.exits import Exit
 from syncline.cli.facade import Facade, Report
 from syncline.cli.feed import Feed
 from syncline.cli.options import Config, ConfigOption, Json, config_path
-from syncline.cli.prepare import space_to_run
+from syncline.cli.prepare import space_of
 from syncline.cli.render import Screen
 from syncline.cli.status import show
 
@@ -31,7 +31,7 @@ def run(
     Stops gracefully on Ctrl-C or SIGTERM; a second one stops at once.
     """
     screen = Screen(as_json)
-    report, caught = asyncio.run(_serve(facade.hub_for(space_to_run(config_path(config, option))), until_idle, screen))
+    report, caught = asyncio.run(_serve(facade.hub_for(space_of(config_path(config, option))), until_idle, screen))
     screen.data(report)
     show(screen, report)
     if until_idle and not caught:

@@ -13,11 +13,17 @@ from syncline.cli.facade import Report
 from syncline.cli.options import Config, ConfigOption, Json, config_path
 from syncline.cli.render import Screen, cell
 from syncline.config.load import load
+from syncline.model.limits import STATUS_CHANGES_MAX
+from syncline.model.words import counted
 
 HEADERS = (
-    "peer", "collection", "state", "behind", "seconds", "offset", "watermark", "parked", "conflicts", "verified through"
+    "peer", "collection", "state", "behind", "seconds", "uncaptured", "offset", "watermark", "parked", "open conflicts",
+    "all conflicts", "verified through",
 )  # fmt: skip
-FIELDS = ("state", "lag_entries", "lag_seconds", "log_offset", "watermark", "parked", "conflicts", "verified_through")
+FIELDS = (
+    "state", "lag_entries", "lag_seconds", "uncaptured", "log_offset", "watermark", "parked", "conflicts_open",
+    "conflicts_all", "verified_through",
+)  # fmt: skip
 
 
 def status(
@@ -60,3 +66,15 @@ def show(screen: Screen, report: Report) -> None:
     for name, peer in report.get("peers", {}).items():
         if peer.get("reason"):
             screen.say(f"{name}: {peer.get('state')}: {peer['reason']}", style="yellow")
+        uncaptured = _sum(peer, "uncaptured")
+        if uncaptured:
+            what = counted(uncaptured, "change") + (" or more" if uncaptured >= STATUS_CHANGES_MAX else "")
+            screen.say(f"{name}: {what} in its file that no hub has captured yet. Next: syncline run", style="yellow")
+    if any(_sum(peer, "parked") for peer in report.get("peers", {}).values()):
+        screen.say("parked: rows that a peer refused. Next: syncline parked", style="yellow")
+    if any(_sum(peer, "conflicts_open") for peer in report.get("peers", {}).values()):
+        screen.say("open conflicts: a person has to settle them. Next: syncline conflicts", style="yellow")
+
+
+def _sum(peer: Report, field: str) -> int:
+    return sum(int(found.get(field) or 0) for found in peer.get("collections", {}).values())

@@ -10,8 +10,8 @@ from syncline.cli import facade
 from syncline.cli.exits import Exit
 from syncline.cli.options import ConfigOption, Json, with_config
 from syncline.cli.pause import PeerWords, peer_of
+from syncline.cli.prepare import space_of
 from syncline.cli.render import Screen
-from syncline.config.load import load
 from syncline.model.errors import UsageError
 
 
@@ -27,12 +27,17 @@ def teardown(
     """
     screen = Screen(as_json)
     path, rest = with_config(words or [], config)
-    space = load(path, absent_ok=True)
+    space = space_of(path)
     peer = peer_of(space, rest)
     if not yes:
         _ask(screen, peer or f"all {len(space.peers)} peers")
-    screen.data(asyncio.run(facade.hub_for(space).teardown(peer, True)))
+    report = asyncio.run(facade.hub_for(space).teardown(peer, True))
+    screen.data(report)
     screen.say(f"{peer or 'every peer'} is as it was before Syncline; its rows stay", style="green")
+    if report.get("hub", {}).get("running"):
+        screen.say(f"the running hub goes on without {peer}; take it out of {space.path} before the next run", style="yellow")
+    elif peer is None:
+        screen.say("the log keeps its history; the next run begins anew", style="yellow")
     return Exit.OK
 
 

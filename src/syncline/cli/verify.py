@@ -11,8 +11,8 @@ from syncline.cli.exits import Exit
 from syncline.cli.facade import Facade, Report
 from syncline.cli.feed import Feed
 from syncline.cli.options import Config, ConfigOption, Json, config_path
+from syncline.cli.prepare import space_of
 from syncline.cli.render import Screen
-from syncline.config.load import load
 from syncline.model.words import counted
 
 ORDER = ("collection", "key", "fields", "state")
@@ -31,7 +31,7 @@ def verify(
     Names peer, collection, key and fields of every difference; exits 1 if there is one.
     """
     screen = Screen(as_json)
-    report = asyncio.run(_verify(facade.hub_for(load(config_path(config, option), absent_ok=True)), repair, screen))
+    report = asyncio.run(_verify(facade.hub_for(space_of(config_path(config, option))), repair, screen))
     screen.data(report)
     _show(screen, report)
     return Exit.OK if report.get("equal") else Exit.DIFFERENT

@@ -4,16 +4,18 @@ Guesses only what is safe to be wrong about; what would change the meaning of a 
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, TypeAlias
 
 from syncline.config.read import Scalar
-from syncline.config.secrets import show
 from syncline.config.values import label_of, listed
 from syncline.mapping.plan import plan
+from syncline.model.errors import MissingTable, Problem
 from syncline.model.schema import Collection, Kind, Table
 from syncline.model.space import CollectionSpec, PeerSpec, PolicySpec, Space
+
+Tables: TypeAlias = Mapping[str, Mapping[str, Table]]  # peer -> table's name -> table
 
 _TEXT_NAMES: Final = re.compile(r"(.*_)?(notes?|comments?|remarks?|description|body|memo)", re.IGNORECASE)
 _LATEST_NAMES: Final = re.compile(r"(updated|modified|changed|last_\w+)(_at|_on|_time)?|mtime", re.IGNORECASE)
@@ -32,35 +34,53 @@ class Remarks:
     suggestions: dict[str, dict[str, str]] = field(default_factory=dict)  # collection -> line of merge -> why
     warnings: dict[str, list[str]] = field(default_factory=dict)
     left_out: dict[str, str] = field(default_factory=dict)
+    problems: list[Problem] = field(default_factory=list)  # what stands against the tables left out
 
 
-def propose(name: str, peers: Iterable[PeerSpec], tables: Mapping[str, Mapping[str, Table]]) -> tuple[Space, Remarks]:
-    """A space of all tables that every peer has and that can be mapped, and remarks on the rest."""
+def mapped(tables: Tables) -> dict[str, Collection | list[Problem]]:
+    """Every table that some peer has: the collection that it can be, or what stands against it as far as the catalogs tell."""
+    names = dict.fromkeys(found for peer in tables.values() for found in peer)
+    return {name: plan(CollectionSpec(name), {peer: found.get(name) for peer, found in tables.items()}) for name in names}
+
+
+def propose(
+    name: str, peers: Iterable[PeerSpec], tables: Tables, refused: Mapping[str, Sequence[Problem]] | None = None
+) -> tuple[Space, Remarks]:
+    """A space of all tables that every peer has and that can be synchronised, and remarks on the rest.
+
+    `refused`: what the peers themselves have against a table, by its name.
+    """
     remarks = Remarks()
     collections: dict[str, CollectionSpec] = {}
-    for table in dict.fromkeys(found for peer in tables.values() for found in peer):
-        spec = _collection(table, tables, remarks)
-        if spec is not None:
-            collections[table] = spec
+    for table, found in mapped(tables).items():
+        against = list((refused or {}).get(table, ())) if isinstance(found, Collection) else found
+        if isinstance(found, Collection) and not against:
+            spec = _collection(found, tables, remarks)
+            if spec is not None:
+                collections[table] = spec
+            continue
+        remarks.problems += against
+        remarks.left_out[table] = _why_left_out(against)
     return Space(name, "sqlite", {peer.name: peer for peer in peers}, collections), remarks
 
 
-def _collection(name: str, tables: Mapping[str, Mapping[str, Table]], remarks: Remarks) -> CollectionSpec | None:
-    absent = [peer for peer, found in tables.items() if name not in found]
-    if absent:
-        remarks.left_out[name] = f"not at {listed(absent)}"
-        return None
+def _why_left_out(problems: Sequence[Problem]) -> str:
+    """The first thing that stands against a table, at which peers, and the fix."""
+    first = problems[0]
+    peers = listed(dict.fromkeys(str(one.where["peer"]) for one in problems if one.what == first.what and "peer" in one.where))
+    column = f"column {first.where['column']} " if "column" in first.where else ""
+    what = f"not at {peers}" if isinstance(first, MissingTable) else f"{first.what} ({column}at {peers})"
+    return f"{what}{f': {first.why}' if first.why else ''}{f'. Fix: {first.hint}' if first.hint else ''}"
+
+
+def _collection(found: Collection, tables: Tables, remarks: Remarks) -> CollectionSpec | None:
+    name = found.name
     if label_of([], Scalar(name, False, 0), "table") is None:
         remarks.left_out[name] = "its name has control characters"
         return None
-    held = {peer: found[name] for peer, found in tables.items()}
-    mapped = plan(CollectionSpec(name), held)
-    if isinstance(mapped, list):
-        remarks.left_out[name] = f"{mapped[0].what}: {mapped[0].why}" if mapped[0].why else mapped[0].what
-        return None
-    remarks.suggestions[name] = _suggestions(mapped)
-    remarks.warnings[name] = _warnings(mapped, held)
-    return CollectionSpec(name, key=mapped.key, merge={"default": PolicySpec("newest"), **_policies(mapped)})
+    remarks.suggestions[name] = _suggestions(found)
+    remarks.warnings[name] = _warnings(found, {peer: held[name] for peer, held in tables.items()})
+    return CollectionSpec(name, key=found.key, merge={"default": PolicySpec("newest"), **_policies(found)})
 
 
 def _policies(collection: Collection) -> dict[str, PolicySpec]:
@@ -97,14 +117,6 @@ def _warnings(collection: Collection, tables: Mapping[str, Table]) -> list[str]:
         found.append(
             "each peer numbers new rows itself: give each its own range, or use UUIDs, so that no two rows share a key"
         )
-    loose = [name for name in collection.key if _nullable(name, tables)]
-    if loose:
-        found.append(f"the key allows NULL in {listed(show(name) for name in loose)}: such rows cannot be synchronised")
     if any(table.uniques for table in tables.values()):
         found.append("a unique constraint holds at each peer alone: a row that breaks it elsewhere is parked there")
     return found
-
-
-def _nullable(name: str, tables: Mapping[str, Table]) -> bool:
-    columns = (table.column(name) for table in tables.values())
-    return any(column is not None and column.nullable and column.kind is not Kind.INTEGER for column in columns)

@@ -92,16 +92,19 @@ class Engine:
         data = self.state.data
         return any(session.deliver is not None and session.deliver.cursor < data for session in self.sessions.values())
 
-    async def run(self, *, sessions: bool = True) -> None:
+    async def run(self, *, sessions: bool = True, anew: bool = False) -> None:
         """Open the log, rebuild what it tells, then serve until cancelled. Raises LogError when the log cannot go on.
 
-        `sessions=False` serves the log alone, for decisions that need no peer.
+        `sessions=False` serves the log alone, for decisions that need no peer. `anew`: a space that every peer has left begins
+        again, on the same log.
         """
         await self.log.open()
         try:
             await self.rebuild()
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self.ingest.run())
+                if anew:
+                    await self._begin_anew()
                 self.ready.set()
                 if sessions:
                     for session in self.sessions.values():
@@ -111,6 +114,14 @@ class Engine:
             raise _first(group) from group
         finally:
             await self.log.close()
+
+    async def _begin_anew(self) -> None:
+        """Where every peer that the log knows has left, all may enter again as at first: nobody has a place to keep."""
+        known = [record for record in self.state.peers.values() if record.joined_at]
+        if known and all(record.stage is Stage.LEFT for record in known):
+            for record in known:
+                await self._stage(record.name, {"stage": Stage.NEW.value, "rejoining": False})
+            self.emit(Event("space.anew", detail={"peers": len(known)}))
 
     async def rebuild(self) -> None:
         """Fold the log: control entries from its beginning, rows from the first entry some peer has not confirmed."""
@@ -299,6 +310,7 @@ class Engine:
         `authority`: at this rejoin, the peer whose rows stand in every collection.
         """
         session, record = self._session(name), self.state.peer(name)
+        _require_place(record, rejoin=rejoin)
         if approve:
             await self._stage(name, {"approved": self.state.head})
         if rejoin and record.joined_at:
@@ -325,6 +337,15 @@ class Engine:
 
     async def _stage(self, name: str, body: dict[str, object]) -> None:
         await self.ingest.command(lambda offset: [Entry(offset, Kind.PEER, name, time=self.clock.now(), body=dict(body))])
+
+
+def _require_place(record: PeerRecord, *, rejoin: bool) -> None:
+    """Raise UsageError where a peer cannot simply go on."""
+    name = record.name
+    if record.stage in (Stage.STALE, Stage.LEFT) and not rejoin:
+        why = "it left this space" if record.stage is Stage.LEFT else "it was away for too long, and the log stopped waiting"
+        hint = f"let it join again, by compare-and-merge: 'syncline resume {name} --rejoin'"
+        raise UsageError(f"{name} takes no part", why=why, hint=hint)
 
 
 async def _apart(work: Coroutine[Any, Any, None]) -> None:

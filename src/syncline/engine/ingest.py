@@ -20,11 +20,11 @@ from syncline.log.protocol import Log
 from syncline.merge.policy import RuleBook
 from syncline.merge.transact import settle
 from syncline.merge.window import Window
-from syncline.model.change import Change, Refusal, Transaction
+from syncline.model.change import Change, Refusal, Transaction, weigh
 from syncline.model.entry import Entry, Kind
 from syncline.model.errors import LogError, SynclineError
 from syncline.model.event import Event, Listener
-from syncline.model.limits import INGEST_QUEUE_TRANSACTIONS_MAX, INGEST_ROWS_MAX
+from syncline.model.limits import INFLIGHT_BYTES_MAX, INGEST_BYTES_MAX, INGEST_QUEUE_TRANSACTIONS_MAX, INGEST_ROWS_MAX
 from syncline.model.space import Settings
 from syncline.model.stamp import Micros, Offset, Position
 
@@ -63,6 +63,7 @@ class Captured:
 
     source: Source
     transaction: Transaction
+    size: int = 0  # in bytes, about
 
 
 class Ingest:
@@ -80,7 +81,7 @@ class Ingest:
         self._room = asyncio.Event()
         self._room.set()
         self._released = asyncio.Event()
-        self._waiting = 0  # rows in the queue
+        self._waiting = self._waiting_bytes = 0  # rows in the queue, and about how much memory they take
         self.is_behind: Callable[[], bool] = lambda: True  # whether a peer that is there lags: an absent one is not waited for
         self._ceiling = 0  # how far the window may grow past its bound, since waiting did not help
         self._pending: list[Command] = []  # of the round that is being appended
@@ -97,12 +98,18 @@ class Ingest:
         """Hand over a captured transaction; returns when there is room for the next. Back-pressure for captures."""
         if transaction.changes:
             await self._flow()
-        self._queue.append(Captured(source, transaction))
+        size = weigh(transaction.changes)
+        self._queue.append(Captured(source, transaction, size))
         self._waiting += len(transaction.changes)
+        self._waiting_bytes += size
         self._work.set()
-        if len(self._queue) >= INGEST_QUEUE_TRANSACTIONS_MAX or self._waiting >= INGEST_ROWS_MAX:
+        if self._is_full():
             self._room.clear()
             await self._room.wait()
+
+    def _is_full(self) -> bool:
+        rows, size = self._waiting, self._waiting_bytes
+        return len(self._queue) >= INGEST_QUEUE_TRANSACTIONS_MAX or rows >= INGEST_ROWS_MAX or size >= INGEST_BYTES_MAX
 
     async def command(self, build: Build) -> tuple[Entry, ...]:
         """Append what `build` makes; returns the entries once they are durable. Errors of `build` come back here.
@@ -120,6 +127,8 @@ class Ingest:
     async def _flow(self) -> None:
         """Wait while too much is in flight, unless waiting does not help: then let some more pass before waiting again."""
         bound = self._settings.inflight_rows
+        if self.tail.row_bytes:  # wide rows count for more
+            bound = min(bound, max(1, INFLIGHT_BYTES_MAX // self.tail.row_bytes))
         since = monotonic()
         while len(self._window) > max(bound, self._ceiling) and self.is_behind():
             size = len(self._window)
@@ -158,6 +167,7 @@ class Ingest:
             offset = head + len(entries) + 1
             if isinstance(item, Captured):
                 self._waiting -= len(item.transaction.changes)
+                self._waiting_bytes -= item.size
                 made: Sequence[Entry] = self._accept(item, offset)
                 captured.append(item)
             elif item.done.done():
@@ -180,7 +190,7 @@ class Ingest:
         self._pending = []
         if not self._queue:
             self._work.clear()
-        if len(self._queue) < INGEST_QUEUE_TRANSACTIONS_MAX and self._waiting < INGEST_ROWS_MAX:
+        if not self._is_full():
             self._room.set()
         if entries:
             async with self.appended:

@@ -254,9 +254,14 @@ class Joiner:
                 return min(ready, key=lambda one: (one.name == avoid, collection in one.receives_only))
             if await self._lead(member.name):
                 return member
-            if not any(self._state.peer(name).stage is Stage.LIVE for name in self.members if name != member.name):
+            if not any(self._comes(name) for name in self.members if name != member.name):
                 raise PeerUnreachable("no live peer to join from", peer=member.name, hint="bring one back first")
             await asyncio.sleep(LOOK_SECONDS)
+
+    def _comes(self, name: str) -> bool:
+        """Whether this peer will serve as reference: it is live, or it returns first, compared with what the log tells."""
+        record = self._state.peer(name)
+        return record.stage is Stage.LIVE or (record.stage is Stage.JOINING and record.alone)
 
     async def _lead(self, name: str) -> bool:
         """Whether this peer, which returns, is compared with what the log tells: nobody is live, and no other one does so."""

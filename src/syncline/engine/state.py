@@ -84,11 +84,12 @@ class ParkedRow:
     retried: Offset = 0
     attempts: int = 1
     skipped: bool = False
+    first: Offset = 0  # the entry that recorded it at first; `at` is the latest attempt's
 
     @property
     def id(self) -> str:
-        """Its name for people: the entry that recorded it, and the row in it."""
-        return f"{self.at}"
+        """Its name for people: the entry that recorded it at first, the same however often it is tried again."""
+        return f"{self.first or self.at}"
 
 
 @dataclass(frozen=True)
@@ -209,7 +210,10 @@ class State:
             since = known.since if known else body["since"]
             attempts = known.attempts + 1 if known else 1
             skipped = bool(body.get("skipped"))
-            self._park(ParkedRow(*name, since, body["code"], body["reason"], entry.offset, entry.time, 0, attempts, skipped))
+            first = known.first if known else entry.offset
+            self._park(
+                ParkedRow(*name, since, body["code"], body["reason"], entry.offset, entry.time, 0, attempts, skipped, first)
+            )
         self._follow(self.peer(entry.peer), entry.offset, entry.context, None)
 
     def _retried(self, entry: Entry) -> None:
@@ -279,22 +283,7 @@ class State:
     def _export(self) -> "_Export":
         return _Export(
             peers=[_export_peer(r) for r in self.peers.values()],
-            parked=[
-                (
-                    p.peer,
-                    p.collection,
-                    encode_row(p.key),
-                    p.since,
-                    p.code,
-                    p.reason,
-                    p.at,
-                    p.time,
-                    p.retried,
-                    p.attempts,
-                    p.skipped,
-                )
-                for p in self.parked.values()
-            ],
+            parked=[_export_parked(row) for row in self.parked.values()],
             columns=self.columns,
             rules=self.rules,
             conflicts=self.conflicts,
@@ -318,9 +307,10 @@ class State:
             record.authority = one.authority
             record.joins = {name: decode_row(key) if key else None for name, key in one.joins}
             record.paused_from, record.had, record.alone = Stage(one.paused_from), one.had, one.alone
-        for peer, collection, key, since, code, reason, at, time, retried, attempts, skipped in export.parked:
-            name = (peer, collection, decode_row(key))
-            self._park(ParkedRow(*name, since, code, reason, at, time, retried, attempts, skipped))
+        for row in export.parked:
+            key, first = decode_row(row.key), row.first or row.at
+            known = ParkedRow(row.peer, row.collection, key, row.since, row.code, row.reason, row.at, row.time, row.retried)
+            self._park(replace(known, attempts=row.attempts, skipped=row.skipped, first=first))
         self.columns, self.rules, self.conflicts, self.verified = (
             export.columns,
             export.rules,
@@ -357,9 +347,32 @@ def _export_peer(one: PeerRecord) -> _PeerExport:
     )  # fmt: skip
 
 
+class _ParkedExport(msgspec.Struct, array_like=True):
+    peer: str
+    collection: str
+    key: bytes
+    since: Offset
+    code: str
+    reason: str
+    at: Offset
+    time: Micros
+    retried: Offset
+    attempts: int
+    skipped: bool
+    first: Offset = 0
+
+
+def _export_parked(row: ParkedRow) -> _ParkedExport:
+    key = encode_row(row.key)
+    return _ParkedExport(
+        row.peer, row.collection, key, row.since, row.code, row.reason, row.at, row.time, row.retried, row.attempts,
+        row.skipped, row.first,
+    )  # fmt: skip
+
+
 class _Export(msgspec.Struct, array_like=True):
     peers: list[_PeerExport]
-    parked: list[tuple[str, str, bytes, Offset, str, str, Offset, Micros, Offset, int, bool]]
+    parked: list[_ParkedExport]
     columns: dict[str, tuple[str, ...]]
     rules: dict[str, int]
     conflicts: dict[str, int]

@@ -128,8 +128,8 @@ def waiting_columns(space: Space, asked: Asked, known: Mapping[str, Sequence[str
 async def against(space: Space, asked: Asked, known: Mapping[str, Sequence[str]]) -> tuple[Plan, list[Problem]]:
     """The plan, and everything that stands against it: also what each peer has against its own tables. For every verb alike."""
     plan, problems = build_plan(space, asked, known)
-    for name, tables in asked.tables.items():
-        there = [one for one in plan.collections.values() if one.table_at(name) in tables]
+    for name in (name for name in space.peers if name in asked.tables):
+        there = [one for one in plan.collections.values() if one.table_at(name) in asked.tables[name]]
         problems += await asked.peers[name].check(there)
     return plan, problems
 

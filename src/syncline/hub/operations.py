@@ -12,7 +12,7 @@ from syncline.engine.core import Engine
 from syncline.engine.session import Phase, Session
 from syncline.engine.state import ParkedRow, Stage
 from syncline.hub.pipeline import LivePipeline
-from syncline.hub.records import conflicts_in, key_list, parked_report, parse_id, shown_peer
+from syncline.hub.records import collection_report, conflicts_in, key_list, parked_report, parse_id, shown_peer
 from syncline.merge.policy import Rules
 from syncline.merge.window import Window
 from syncline.model.change import Change, Verdict
@@ -51,6 +51,13 @@ class Operations:
                 session.phase in (Phase.CONNECTING, Phase.JOINING) or (session.phase is Phase.WAITING and not session.reason)
                 for session in self.engine.sessions.values()
             ):
+                self.check_alive()
+                await asyncio.sleep(0.02)
+
+    async def until_apart(self, name: str, seconds: float = 30.0) -> None:
+        """Wait until a peer that was asked to stop is not being read or written any more."""
+        async with asyncio.timeout(seconds):
+            while self.engine.sessions[name].phase in (Phase.CONNECTING, Phase.JOINING, Phase.LIVE):
                 self.check_alive()
                 await asyncio.sleep(0.02)
 
@@ -254,14 +261,12 @@ def peer_report(
             "state": state,
             "lag_entries": lag[0],
             "lag_seconds": round(lag[1], 3),
-            "log_offset": fold.head,
+            "uncaptured": None,  # what is written is taken up at once
             "watermark": watermark,
-            "parked": sum(1 for row in fold.parked.values() if row.peer == name and row.collection == collection),
-            "conflicts": fold.conflicts.get(collection, 0),
-            "open_conflicts": sum(1 for one in fold.open.values() if one.collection == collection),
-            "verified_through": fold.verified.get(collection, {}).get(name),
+            **collection_report(fold, name, collection),
         }
-    return {"state": state, "reason": str(reason) if reason else None, "collections": collections}
+    stage = str(fold.peer(name).stage)
+    return {"state": state, "stage": stage, "reason": str(reason) if reason else None, "collections": collections}
 
 
 def report_verify(results: Sequence[Compared], absent: Sequence[str], repaired: int) -> Report:

@@ -7,7 +7,7 @@ from typing import Any
 
 from syncline.engine.core import Plan
 from syncline.engine.state import State
-from syncline.hub import dry, records
+from syncline.hub import at_rest, dry, records
 from syncline.hub.build import Asked, against, ask, dismiss, refuse, waiting_columns
 from syncline.hub.operations import report_verify
 from syncline.hub.pipeline import resting
@@ -83,11 +83,18 @@ class Reading:
         async with self.asked() as (asked, plan):
             return await dry.run(self._space, asked, plan, await self.state())
 
-    async def status(self) -> Report:
-        """The status as the log alone tells it."""
+    async def status(self, *, look: bool = True) -> Report:
+        """The status without a hub: as the log tells it, and as the peers' files show it where they may be looked at."""
         state = await self.state()
-        peers = {name: records.resting_peer(state, name, list(self._space.collections)) for name in self._space.peers}
-        head = {"head": state.head, "bytes": log_bytes(self._space.log)}
+        found: dict[str, at_rest.Found] = {}
+        floor = 0
+        if log_exists(self._space.log):
+            async with self.reader() as reader:
+                floor = reader.floor
+                found = await at_rest.look(self._space, state, reader) if look else {}
+        names = list(self._space.collections)
+        peers = {name: records.resting_peer(state, name, names, found.get(name)) for name in self._space.peers}
+        head = {"head": state.head, "floor": floor, "bytes": log_bytes(self._space.log)}
         return {"space": self._space.name, "hub": {"running": False}, "log": head, "peers": peers, "rules": state.rules}
 
     async def conflicts(self, open_only: bool, collection: str | None, limit: int, after: str | None) -> list[Report]:

@@ -4,7 +4,8 @@ from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from syncline.engine.state import ParkedRow, State
+from syncline.engine.state import ParkedRow, Stage, State
+from syncline.hub.at_rest import Found
 from syncline.model.change import Change
 from syncline.model.conflict import Conflict, Side
 from syncline.model.entry import Entry, Kind
@@ -139,25 +140,36 @@ def parked_report(row: ParkedRow) -> Report:
     }
 
 
-def resting_peer(state: State, name: str, collections: Sequence[str]) -> Report:
-    """A peer's part of the status when no hub runs: what the log alone tells."""
+def resting_peer(state: State, name: str, collections: Sequence[str], found: Found | None = None) -> Report:
+    """A peer's part of the status when no hub runs: what the log tells, and what was found at the peer if it was looked at."""
     record = state.peers.get(name)
     stage = str(record.stage) if record is not None else "new"
-    captured = record.captured if record is not None else 0
-    shown = {}
-    for collection in collections:
-        shown[collection] = {
-            "state": stage,
+    captured = max(record.captured if record is not None else 0, found.watermark if found is not None else 0)
+    told = (found.state if found is not None and stage != Stage.PAUSED else "") or stage
+    shown = {
+        collection: {
+            "state": told,
             "lag_entries": max(0, state.data - captured),
             "lag_seconds": None,
-            "log_offset": state.head,
+            "uncaptured": found.uncaptured.get(collection, 0) if found is not None else None,
             "watermark": captured,
-            "parked": sum(1 for row in state.parked.values() if row.peer == name and row.collection == collection),
-            "conflicts": state.conflicts.get(collection, 0),
-            "open_conflicts": sum(1 for one in state.open.values() if one.collection == collection),
-            "verified_through": state.verified.get(collection, {}).get(name),
+            **collection_report(state, name, collection),
         }
-    return {"state": stage, "reason": None, "collections": shown}
+        for collection in collections
+    }
+    reason = found.reason.text() if found is not None and found.reason is not None else None
+    return {"state": told, "stage": stage, "reason": reason, "collections": shown}
+
+
+def collection_report(state: State, peer: str, collection: str) -> Report:
+    """What the log tells of one collection at one peer, whether a hub runs or not. Conflicts are the collection's, at all."""
+    return {
+        "log_offset": state.head,
+        "parked": sum(1 for row in state.parked.values() if row.peer == peer and row.collection == collection),
+        "conflicts_open": sum(1 for one in state.open.values() if one.collection == collection),
+        "conflicts_all": state.conflicts.get(collection, 0),
+        "verified_through": state.verified.get(collection, {}).get(peer),
+    }
 
 
 async def history(

@@ -36,16 +36,16 @@ def quiet(_event: Event) -> None:
 
 
 @asynccontextmanager
-async def serving(space: Space, on_event: Listener, *, sessions: bool = True) -> AsyncIterator[Operations]:
+async def serving(space: Space, on_event: Listener, *, sessions: bool = True, anew: bool = False) -> AsyncIterator[Operations]:
     """An engine that serves this space in this process. Raises LogBusy if a hub runs already.
 
-    `sessions=False`: the log alone, for decisions that need no peer.
+    `sessions=False`: the log alone, for decisions that need no peer. `anew`: a space that every peer has left begins again.
     """
     plan, peers, known = await _prepare(space, on_event, check=sessions)
     log = open_log(space.log, on_event)
     engine = Engine(log, list(peers.values()), plan, space.settings, SystemClock(), _nonce, on_event)
     operations = Operations(engine)
-    task = operations.alive = asyncio.create_task(engine.run(sessions=sessions))
+    task = operations.alive = asyncio.create_task(engine.run(sessions=sessions, anew=anew))
     try:
         await _first(task, engine.ready.wait())
         await _announce(engine, plan.collections, known)
@@ -129,6 +129,7 @@ def handlers(space: Space, operations: Operations) -> Mapping[str, Handler]:
 
     async def leave(body: Report) -> Report:
         await engine.leave(body["peer"])
+        await operations.until_apart(body["peer"])
         return {"left": body["peer"]}
 
     made = (status, verify, settle, retry, skip, pause, resume, leave)

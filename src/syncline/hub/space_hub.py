@@ -7,13 +7,14 @@ none runs, an engine is started here for as long as the decision takes.
 import asyncio
 from typing import Any
 
+from syncline.engine.state import Stage, State
 from syncline.hub.build import ask, dismiss
 from syncline.hub.desk_service import call
 from syncline.hub.operations import Operations
 from syncline.hub.reading import Reading
 from syncline.hub.serving import handlers, live_status, quiet, serving, until_idle, until_stopped
 from syncline.log.registry import is_served, log_exists, open_desk
-from syncline.model.errors import LogBusy, LogFull
+from syncline.model.errors import LogBusy, LogFull, UsageError
 from syncline.model.event import Listener
 from syncline.model.space import Space
 
@@ -32,7 +33,7 @@ class SpaceHub(Reading):
         """Serve until `stop`, or until idle and compared. Planned anew when all peers' tables have got a new column."""
         ended = {"hub": {"running": False}}
         while True:
-            async with serving(self._space, on_event) as operations:
+            async with serving(self._space, on_event, anew=True) as operations:
                 self._running = operations
                 try:
                     if stop_when_idle:
@@ -55,16 +56,16 @@ class SpaceHub(Reading):
         except LogBusy:
             return await call(open_desk(self._space.log), kind, body)
 
-    async def status(self) -> Report:
-        """The status, from the running hub or from the log."""
+    async def status(self, *, look: bool = True) -> Report:
+        """The status, from the running hub, or from the log and the peers' files."""
         if self._running is not None:
             return live_status(self._space, self._running)
         if not self._is_served():
-            return await super().status()
+            return await super().status(look=look)
         try:
             return await call(open_desk(self._space.log), "status", {}, seconds=STATUS_SECONDS)
         except (LogBusy, LogFull) as error:  # a hub runs but cannot answer: what the log alone tells, and why
-            told = await super().status()
+            told = await super().status(look=False)
             return told | {"hub": {"running": True}, "log": told["log"] | {"reason": error.text()}}
 
     def _is_served(self) -> bool:
@@ -98,18 +99,27 @@ class SpaceHub(Reading):
         return {"paused": self._names(peer)}
 
     async def resume(self, peer: str | None, rejoin: bool, authority: str | None, approve: bool = False) -> Report:
-        """Let a peer, or all, take part again."""
-        for name in self._names(peer):
+        """Let a peer, or all that have a place, take part again. Raises UsageError if there is none."""
+        served, state = self._is_served(), await self.state()
+        aside = {name: why for name in self._names(peer) if (why := _aside(state, name, rejoin=rejoin, served=served))}
+        resumed = [name for name in self._names(peer) if name not in aside]
+        if not resumed:
+            raise UsageError("; ".join(why for why, _ in aside.values()), hint=next(iter(aside.values()))[1])
+        for name in resumed:
             body = {"peer": name, "rejoin": rejoin, "authority": authority, "approve": approve}
             await self._ask("resume", body, sessions=False)
-        return {"resumed": self._names(peer)}
+        return {"resumed": resumed, "aside": {name: why for name, (why, _) in aside.items()}, "hub": {"running": served}}
 
     def _names(self, peer: str | None) -> list[str]:
         return list(self._space.peers) if peer is None else [peer]
 
     async def teardown(self, peer: str | None, yes: bool) -> Report:
-        """Remove every trace from a peer, or from all."""
-        names = self._names(peer)
+        """Remove every trace from a peer, or from all. A running hub lets go of a peer first, and cannot let go of all."""
+        names, served = self._names(peer), self._is_served()
+        if served and len(names) == len(self._space.peers):
+            holder = (await self.status())["hub"].get("pid", "unknown")
+            why = "it would go on with peers that are being taken from it"
+            raise LogBusy(f"a hub serves this space (pid {holder})", why=why, hint="stop it first", log=self._space.log)
         asked = await ask(self._space)
         try:
             for name in names:
@@ -120,6 +130,17 @@ class SpaceHub(Reading):
                     await self._ask("leave", {"peer": name}, sessions=False)
             for name in names:
                 await asked.peers[name].teardown()
-            return {"torn_down": names, "log": self._space.log}
+            return {"torn_down": names, "log": self._space.log, "hub": {"running": served}}
         finally:
             await dismiss(asked)
+
+
+def _aside(state: State, name: str, *, rejoin: bool, served: bool) -> tuple[str, str] | None:
+    """Why a peer cannot simply go on, and what helps; None if it can."""
+    record = state.peers.get(name)
+    if record is None or (record.stage is Stage.NEW and not record.joined_at):
+        return None if served else (f"{name} has not taken part yet", "it joins by itself with the next 'syncline run'")
+    if record.stage in (Stage.STALE, Stage.LEFT) and not rejoin:
+        why = "left this space" if record.stage is Stage.LEFT else "was away for too long"
+        return f"{name} {why}", f"let it join again, by compare-and-merge: 'syncline resume {name} --rejoin'"
+    return None

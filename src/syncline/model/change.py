@@ -1,10 +1,16 @@
 """Changes and transactions: what a peer did, row by row, in its own commit order."""
 
+from collections.abc import Sequence
+from typing import Final
+
 import msgspec
 
 from syncline.model.conflict import Conflict
 from syncline.model.stamp import Micros, Offset, Position
 from syncline.model.value import Key, Row
+
+CHANGE_BYTES: Final = 500  # of a change of a few columns, without its texts
+WEIGHED_ROWS_MAX: Final = 64
 
 
 class Verdict(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -37,6 +43,14 @@ class Change(msgspec.Struct, frozen=True, array_like=True, gc=False):
     before: Row | None
     after: Row | None
     verdict: Verdict | None = None
+
+
+def weigh(changes: Sequence[Change]) -> int:
+    """About how many bytes changes take in memory: from a few of them, spread evenly, when there are many."""
+    step = len(changes) // WEIGHED_ROWS_MAX + 1
+    images = [image for change in changes[::step] for image in (change.before, change.after) if image is not None]
+    texts = [value for image in images for value in image if type(value) is str or type(value) is bytes]
+    return len(changes) * CHANGE_BYTES + step * sum(map(len, texts))
 
 
 class Refusal(msgspec.Struct, frozen=True, array_like=True):

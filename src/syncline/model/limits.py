@@ -41,8 +41,10 @@ NOTE_CHARS_MAX: Final = 500
 # Window, log and batches
 CHAIN_LENGTH_MAX: Final = 32
 WINDOW_ROWS_MAX: Final = 200_000
-INFLIGHT_ROWS_MAX: Final = 40_000
+INFLIGHT_ROWS_MAX: Final = 60_000
+INFLIGHT_BYTES_MAX: Final = 80 * 1024 * 1024
 INGEST_ROWS_MAX: Final = 5_000
+INGEST_BYTES_MAX: Final = 16 * 1024 * 1024
 INGEST_QUEUE_TRANSACTIONS_MAX: Final = 64
 FRAME_BYTES_MAX: Final = 512 * 1024 * 1024
 FRAME_ROWS_MAX: Final = 10_000
@@ -55,10 +57,11 @@ LOG_STEP_PAGES_MAX: Final = 500  # pages that one step gives back to the file sy
 LOG_SPARE_PAGES_MAX: Final = 256  # free pages that the log file keeps for reuse
 LOG_WAL_PAGES_MAX: Final = 4_000  # pages in the write-ahead file before they are moved into the log file
 DESK_BODY_BYTES_MAX: Final = 16 * 1024 * 1024
-BATCH_ROWS_MAX: Final = 10_000
+BATCH_ROWS_MAX: Final = 25_000
 BATCH_ROWS_MIN: Final = 100
 BATCH_BYTES_MAX: Final = 32 * 1024 * 1024
-TAIL_ROWS_MAX: Final = 20_000
+TAIL_ROWS_MAX: Final = 80_000  # what is in flight, so that peers that keep up read nothing back
+TAIL_BYTES_MAX: Final = 96 * 1024 * 1024
 CAPTURE_ROWS_MAX: Final = 2_000
 CAPTURE_BYTES_MAX: Final = 8 * 1024 * 1024  # of one read of a changelog
 CAPTURE_VALUE_BYTES_MAX: Final = 256 * 1024  # a larger value is read on a slower way, alone
@@ -69,6 +72,7 @@ TRIM_ROWS_MAX: Final = 10_000  # that one transaction forgets
 TRIGGER_ROUNDS_MAX: Final = 8  # how often a peer's own trigger may answer the same columns of a row before it is parked
 SNAPSHOT_ROWS_MAX: Final = 5_000
 COMPARE_ROWS_MAX: Final = 5_000
+STATUS_CHANGES_MAX: Final = 10_000  # uncaptured changes that `status` counts at one peer before it says "or more"
 
 # Time
 POLL_SECONDS: Final = 0.03

@@ -18,7 +18,7 @@ collections: {customers: {key: [id]}}
 """
 COLLECTION = {
     "state": "live", "lag_entries": 12, "lag_seconds": 1.25, "log_offset": 812, "watermark": 800, "parked": 1,
-    "conflicts": 2, "verified_through": 790,
+    "uncaptured": None, "conflicts_open": 2, "conflicts_all": 5, "verified_through": 790,
 }  # fmt: skip
 STATUS: Report = {
     "space": "crm",

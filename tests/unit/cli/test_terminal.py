@@ -10,8 +10,9 @@ from typer.testing import CliRunner
 from syncline.cli import board, facade
 from syncline.cli.facade import Report
 from syncline.cli.main import app
-from syncline.cli.render import aligned, cell, counted, value_text
+from syncline.cli.render import aligned, cell, value_text
 from syncline.model.event import Event, Listener
+from syncline.model.words import counted
 
 RED = "\x1b[31m"
 

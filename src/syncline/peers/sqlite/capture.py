@@ -14,9 +14,9 @@ from typing import Final, TypeVar
 
 from syncline.model import limits
 from syncline.model.change import Transaction
-from syncline.model.errors import PeerChanged, PeerRestored, PeerUnreachable, PeerUnsafe
+from syncline.model.errors import PeerChanged, PeerRestored, PeerUnsafe
 from syncline.model.stamp import Offset, Position
-from syncline.peers.sqlite.connect import Place, errors, primary_code
+from syncline.peers.sqlite.connect import Place, errors, moved, primary_code
 from syncline.peers.sqlite.decode import decode
 from syncline.peers.sqlite.features import CHANGELOG, WATERMARK
 from syncline.peers.sqlite.footprint import MILLIS, find_damage, millis_of, needs_refresh, position, read_end, read_state, width
@@ -131,8 +131,7 @@ class Capture:
         except OSError:
             same = False
         if not same:
-            hint = "put it back; it goes on by itself if it is the same database"
-            raise PeerUnreachable("the file was moved or replaced", hint=hint, peer=self._place.peer, file=self._place.path)
+            raise moved(self._place)
 
     def _check_catalog(self) -> None:
         (schema,) = self._connection.execute("PRAGMA schema_version").fetchone()

@@ -131,7 +131,7 @@ def _key(connection: sqlite3.Connection, entry: Catalog, collection: Collection,
 
 
 def _nullable(connection: sqlite3.Connection, table: str, columns: list[str], where: Where) -> Problem:
-    """What is wrong with a key that may be NULL, and the whole way out: SQLite cannot add NOT NULL to a column that is there."""
+    """A key that may be NULL, with the whole way out: SQLite cannot add NOT NULL to a column that is there."""
     missing = " OR ".join(f"{quote(name)} IS NULL" for name in columns)
     (rows,) = connection.execute(f"SELECT count(*) FROM {quote(table)} WHERE {missing}").fetchone()
     found = f"{counted(rows, 'row has', 'rows have')} it now" if rows else "no row has it now"

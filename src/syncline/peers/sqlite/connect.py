@@ -53,7 +53,7 @@ def open_writer(place: Place, busy_seconds: float) -> sqlite3.Connection:
     connection = _open(place, busy_seconds)
     with errors(place, "opening"):
         # synchronous FULL: the watermark that capture reports as confirmed must survive a power cut
-        for pragma in ("synchronous=FULL", "temp_store=MEMORY", "wal_autocheckpoint=8000", f"cache_size=-{_CACHE_PAGES_KIB}"):
+        for pragma in ("synchronous=FULL", "temp_store=MEMORY", "wal_autocheckpoint=32000", f"cache_size=-{_CACHE_PAGES_KIB}"):
             connection.execute(f"PRAGMA {pragma}").fetchall()
     return connection
 
@@ -137,6 +137,8 @@ def translate(error: sqlite3.Error, place: Place, doing: str) -> PeerError:
     name = str(getattr(error, "sqlite_errorname", type(error).__name__))
     why = f"{error} ({name}) while {doing}"
     where = {"peer": place.peer, "file": str(place.path)}
+    if getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_READONLY_DBMOVED:  # not a matter of rights
+        return moved(place, why)
     match primary_code(error):
         case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
             hint = "end the program that holds a write transaction open"
@@ -160,6 +162,12 @@ def translate(error: sqlite3.Error, place: Place, doing: str) -> PeerError:
             return PeerUnreachable("the file cannot be read or written now", why=why, hint="look at the disk", **where)
         case _:
             return PeerUnsafe("SQLite refused", why=why, hint="the reason says what", **where)
+
+
+def moved(place: Place, why: str = "") -> PeerUnreachable:
+    """The file that is open is no longer the one at its path: what is written to it now might never be seen again."""
+    hint = "put it back; it goes on by itself if it is the same database"
+    return PeerUnreachable("the file was moved or replaced", why=why, hint=hint, peer=place.peer, file=str(place.path))
 
 
 def _cannot_open(place: Place, why: str, where: dict[str, str]) -> PeerError:

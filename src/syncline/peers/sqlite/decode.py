@@ -97,6 +97,7 @@ def _mark(record: Record) -> Mark:
 def _items(layout: Layout, events: Sequence[int], columns: Sequence[Sequence[object]], idle: bool) -> list[Item]:
     width = 2 * len(layout.columns)
     old, new = read_columns(columns[0:width:2]), read_columns(columns[1:width:2])
+    new = [was if was == now else now for was, now in zip(old, new, strict=True)]  # a column that nobody changed, once
     name, places = layout.collection, layout.key_places
     before, after = zip(*old, strict=True), zip(*new, strict=True)
     kinds = set(events)

@@ -1,0 +1,122 @@
+"""What the log alone cannot tell while no hub runs: what each peer's file holds by now. Looks, and writes nothing.
+
+A peer is looked at as its session would meet it: is it there, is it the copy that the log knows, what did it write that nobody
+has captured yet, and would the guard hold what waits for it.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from typing import Final
+
+from syncline.engine.closing import closing
+from syncline.engine.guard import Guard
+from syncline.engine.identity import verify_identity
+from syncline.engine.state import PeerRecord, Stage, State
+from syncline.hub.pipeline import Readable
+from syncline.model.entry import Entry
+from syncline.model.errors import GuardTripped, PeerBusy, PeerError, SynclineError
+from syncline.model.limits import STATUS_CHANGES_MAX
+from syncline.model.schema import Table
+from syncline.model.space import Direction, Space
+from syncline.model.stamp import Offset
+from syncline.model.value import Key
+from syncline.model.write import Batch, Op, Write
+from syncline.peers.protocol import Peer
+from syncline.peers.registry import open_peer
+
+LOOK_SECONDS: Final = 5.0
+
+
+@dataclass
+class Found:
+    """What a look at one peer found. `uncaptured`: changes by collection that the log does not have, counted up to a limit."""
+
+    watermark: Offset = 0
+    uncaptured: dict[str, int] = field(default_factory=dict)
+    reason: SynclineError | None = None
+
+    @property
+    def state(self) -> str:
+        """What its session would be with the next run; '' where nothing is in its way."""
+        return "" if self.reason is None else "waiting" if self.reason.transient else "broken"
+
+
+async def look(space: Space, state: State, log: Readable) -> dict[str, Found]:
+    """Look at every peer that has a place in the log."""
+    names = [name for name in space.peers if name in state.peers and state.peers[name].holds_window]
+    return dict(zip(names, await asyncio.gather(*(_look(space, name, state, log) for name in names)), strict=True))
+
+
+async def _look(space: Space, name: str, state: State, log: Readable) -> Found:
+    found, record = Found(), state.peers[name]
+    peer = open_peer(name, space.peers[name].url)
+    try:
+        async with asyncio.timeout(LOOK_SECONDS):
+            identity = await peer.connect()
+            verify_identity(record, identity, state.head)
+            found.watermark = identity.watermark
+            await _count(space, peer, record, found)
+            if record.stage is Stage.LIVE:
+                await _guard(space, peer, record, found, log)
+    except TimeoutError:
+        found.reason = PeerBusy("the peer cannot be looked at now", why=f"not within {LOOK_SECONDS:.0f} s", peer=name)
+    except (PeerError, GuardTripped) as error:
+        found.reason = error
+    finally:
+        await peer.close()
+    return found
+
+
+async def _count(space: Space, peer: Peer, record: PeerRecord, found: Found) -> None:
+    """Count the changes in its history that the log does not have. Raises PeerError, as its capture would."""
+    end, total = await peer.position(), 0
+    async with closing(peer.stream(record.position)) as history:
+        async for transaction in history:
+            for change in transaction.changes:
+                spec = space.collections.get(change.collection)
+                if spec is not None and spec.direction_at(peer.name) is not Direction.RECEIVE:
+                    found.uncaptured[change.collection] = found.uncaptured.get(change.collection, 0) + 1
+                    total += 1
+            if transaction.position >= end or total >= STATUS_CHANGES_MAX:
+                return
+
+
+async def _guard(space: Space, peer: Peer, record: PeerRecord, found: Found, log: Readable) -> None:
+    """Raise GuardTripped if what the log holds for this peer are deletes that the guard would hold back."""
+    after = max(found.watermark, log.floor)
+    async with closing(log.read(after)) as frames:
+        waiting, upto = await _deletes(space, peer.name, frames)
+    if upto > record.approved and sum(map(len, waiting.values())) >= space.settings.guard_delete_rows:
+        tables = await peer.inspect()
+        guard = Guard(peer.name, space.settings)
+        guard.count({name: _rows(tables, space, name, peer.name) for name in space.collections})
+        writes = tuple(Write(Op.DELETE, name, tuple(keys)) for name, keys in waiting.items())
+        guard.check(Batch(upto, writes, sum(map(len, waiting.values()))), 0.0, record.approved)
+
+
+async def _deletes(
+    space: Space, name: str, frames: AsyncIterator[tuple[Entry, ...]]
+) -> tuple[dict[str, dict[Key, None]], Offset]:
+    """The rows that the log would have this peer delete, and up to which entry."""
+    waiting: dict[str, dict[Key, None]] = {one: {} for one in space.collections}
+    upto: Offset = 0
+    async for entries in frames:
+        for entry in entries:
+            if not entry.is_data or entry.peer == name or entry.to not in ("", name):
+                continue
+            for change in entry.changes:
+                spec = space.collections.get(change.collection)
+                if spec is None or spec.direction_at(name) is Direction.SEND:
+                    continue
+                if change.after is None:
+                    waiting[change.collection][change.key] = None
+                    upto = entry.offset
+                else:
+                    waiting[change.collection].pop(change.key, None)
+    return waiting, upto
+
+
+def _rows(tables: dict[str, Table], space: Space, collection: str, peer: str) -> int:
+    table = tables.get(space.collections[collection].at.get(peer, collection))
+    return table.rows_estimate if table is not None else 0
