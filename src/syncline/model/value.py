@@ -122,10 +122,12 @@ def kind_of(value: Value) -> str:
 
 
 def show(value: Value) -> str:
-    """A value for people: NULL, 12, 'text', x'00ff', real 1.5."""
+    """A value for people: NULL, 12, 1.5, 'text', x'00ff', uuid 6f...."""
     match value:
         case None:
             return "NULL"
+        case Tagged("real", text):
+            return text
         case Tagged(kind, text):
             return f"{kind} {text}"
         case int():
@@ -146,6 +148,8 @@ def show_key(key: Key) -> str:
 def plain(value: Value) -> object:
     """A value for JSON faces: exact and tagged where JSON has no such thing."""
     match value:
+        case Tagged("real", text) if math.isfinite(float(text)) and repr(float(text)) == text:
+            return float(text)  # JSON writes it with the same digits
         case Tagged(kind, text):
             return {kind: text}
         case bytes():

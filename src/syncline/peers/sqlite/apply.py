@@ -6,7 +6,6 @@ stands for the whole transaction. So no writer pays for asking whether Syncline 
 
 import sqlite3
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from typing import Final
 
 import msgspec
@@ -18,7 +17,7 @@ from syncline.model.schema import Collection
 from syncline.model.value import Key
 from syncline.model.write import Batch, Op, Write
 from syncline.peers.protocol import Applied
-from syncline.peers.sqlite.careful import Job, RolledBack, savepoint, write_carefully
+from syncline.peers.sqlite.careful import Job, RolledBack, write_carefully
 from syncline.peers.sqlite.effects import Answered, Rounds, keep_effects
 from syncline.peers.sqlite.features import CHANGELOG, STATE, WATERMARK
 from syncline.peers.sqlite.footprint import find_damage, refresh
@@ -48,10 +47,12 @@ class Applier:
     def apply(self, batch: Batch) -> Applied:
         """Apply a batch; see the protocol. Raises sqlite3 errors that concern no single row; then nothing happened."""
         left_out: dict[_Where, Refusal] = {}
-        singly = False
+        careful = singly = False
         while True:
             try:
-                return self._attempt(batch, left_out, singly=singly)
+                return self._attempt(batch, left_out, careful=careful, singly=singly)
+            except _Careful:
+                careful = True
             except RolledBack as lost:
                 left_out[lost.refusal.collection, lost.refusal.key] = lost.refusal
             except Answered as answered:
@@ -59,9 +60,9 @@ class Applier:
             except Setbacks:
                 if singly:
                     raise
-                singly = True  # a trigger of the user's rolled the transaction back: find out at which row
+                careful = singly = True  # a trigger of the user's rolled the transaction back: find out at which row
 
-    def _attempt(self, batch: Batch, left_out: Mapping[_Where, Refusal], *, singly: bool) -> Applied:
+    def _attempt(self, batch: Batch, left_out: Mapping[_Where, Refusal], *, careful: bool, singly: bool) -> Applied:
         connection = self._connection
         connection.execute("BEGIN IMMEDIATE")
         try:
@@ -75,7 +76,7 @@ class Applier:
             connection.execute(f"UPDATE {STATE} SET applying = 1")
             marked = f"INSERT INTO {CHANGELOG} (kind, at, b0) VALUES ({WATERMARK}, {NOW}, ?)"
             mark = int(connection.execute(marked, (batch.upto,)).lastrowid or 0)
-            refused = self._write(batch.writes, left_out, mark, singly=singly)
+            refused = self._write(batch.writes, left_out, mark, careful=careful, singly=singly)
             if refused:
                 blob = msgspec.msgpack.encode(tuple(refused))
                 connection.execute(f"UPDATE {CHANGELOG} SET a0 = ? WHERE seq = ?", (blob, mark))
@@ -110,10 +111,16 @@ class Applier:
             raise PeerChanged("this collection has no table here", hint=hint, peer=self._peer, collection=collection)
         return target
 
-    def _write(self, writes: Sequence[Write], left_out: Mapping[_Where, Refusal], mark: int, *, singly: bool) -> list[Refusal]:
+    def _write(
+        self, writes: Sequence[Write], left_out: Mapping[_Where, Refusal], mark: int, *, careful: bool, singly: bool
+    ) -> list[Refusal]:
         ordered = sorted((_without(write, left_out) for write in writes), key=lambda write: _ORDER[write.op])
         prepared = [prepare(write, self._target(write.collection)) for write in ordered if write.keys]
-        refused = [*left_out.values(), *self._write_rows(prepared, singly=singly)]
+        refused = list(left_out.values())
+        if careful or any(one.odd for one in prepared):
+            refused += write_carefully(self._connection, prepared, singly=singly)
+        else:
+            self._write_fast(prepared)
         if any(one.target.has_triggers for one in prepared):
             gone = {(refusal.collection, refusal.key) for refusal in refused}
             jobs = [Job(one.write, place, one.target) for one in prepared for place in range(len(one.write.keys))]
@@ -123,18 +130,11 @@ class Applier:
             self._connection.execute(f"DELETE FROM {CHANGELOG} WHERE seq > ?", (mark,))
         return refused
 
-    def _write_rows(self, prepared: Sequence[Prepared], *, singly: bool) -> list[Refusal]:
-        if not singly and not any(one.odd for one in prepared):
-            with suppress(_Careful):
-                self._write_fast(prepared)
-                return []
-        return write_carefully(self._connection, prepared, singly=singly)
-
     def _write_fast(self, prepared: Sequence[Prepared]) -> None:
+        """Without a savepoint, for which SQLite would keep a copy of every page that is written to. Raises _Careful."""
         try:
-            with savepoint(self._connection):
-                for one in prepared:
-                    execute(self._connection, one, 0, len(one.rows))
+            for one in prepared:
+                execute(self._connection, one, 0, len(one.rows))
         except Setbacks as error:
             if not self._connection.in_transaction:
                 raise
@@ -162,7 +162,7 @@ class Applier:
 
 
 class _Careful(Exception):
-    """The fast way met a constraint, and nothing of it stands."""
+    """The fast way met a constraint: the transaction has to begin anew, row by row where need be."""
 
 
 def _without(write: Write, left_out: Mapping[_Where, Refusal]) -> Write:
