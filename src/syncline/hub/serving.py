@@ -26,7 +26,7 @@ from syncline.peers.protocol import Peer
 Report = dict[str, Any]
 Columns = Mapping[str, tuple[str, ...]]
 IDLE_POLL_SECONDS = 0.05
-CATALOG_SECONDS = 2.0
+CATALOG_SECONDS = 5.0
 LAST_WORD_SECONDS = 5.0
 UNREACHABLE_SECONDS = 20.0  # how long `--until-idle` waits for a peer that does not come
 
@@ -111,7 +111,7 @@ def handlers(space: Space, operations: Operations) -> Mapping[str, Handler]:
 
     async def settle(body: Report) -> Report:
         sets = {name: parse_value(text) for name, text in body["sets"].items()}
-        return await operations.settle(body["id"], body["take"], sets)
+        return await operations.settle(body["id"], body["take"], sets, body.get("by", ""))
 
     async def retry(body: Report) -> Report:
         return await operations.retry(body["id"])

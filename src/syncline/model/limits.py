@@ -75,7 +75,7 @@ COMPARE_ROWS_MAX: Final = 5_000
 STATUS_CHANGES_MAX: Final = 10_000  # uncaptured changes that `status` counts at one peer before it says "or more"
 
 # Time
-POLL_SECONDS: Final = 0.03
+POLL_SECONDS: Final = 0.05
 BUSY_SECONDS: Final = 10.0
 TRIM_SECONDS: Final = 30.0
 FILE_CHECK_SECONDS: Final = 1.0  # how soon a peer's file that was replaced is noticed
