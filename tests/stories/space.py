@@ -165,6 +165,12 @@ class Space:
         assert code is None or told.code == code, f"{name} {' '.join(words)}: exit {told.code}, not {code}\n{told.text}"
         return told
 
+    @staticmethod
+    def raw(*words: str) -> Told:
+        """Run a command line as it is; its JSON if it asks for it."""
+        result = CliRunner().invoke(app, list(words))
+        return Told(result.exit_code, json.loads(result.stdout) if "--json" in words else {}, result.output)
+
     def settle(self, *, code: int | None = 0) -> Told:
         """Run until everything is delivered and compared."""
         return self.verb("run", "--until-idle", code=code)

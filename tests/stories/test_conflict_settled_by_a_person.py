@@ -27,7 +27,7 @@ def test_c1_an_open_conflict_is_shown_with_both_sides_and_counts_in_the_status(m
     sides = {found[side]["peer"]: found[side]["value"] for side in ("ours", "theirs")}
     assert sides == {"hq": "of hq", "van": "of van"}
     assert space.verb("conflicts", "show", found["id"]).data == found
-    assert space.status()["peers"]["lab"]["collections"]["customers"]["open_conflicts"] == 1
+    assert space.status()["peers"]["lab"]["collections"]["customers"]["conflicts_open"] == 1
 
 
 @pytest.mark.parametrize(

@@ -33,13 +33,15 @@ def listing(
     screen = Screen(as_json)
     hub = facade.hub_for(load(config_path(config, option), absent_ok=True))
     found = asyncio.run(hub.conflicts(not everything, collection, limit, after))
-    screen.data({"conflicts": found})
+    screen.data({"listed": "all" if everything else "open", "conflicts": found})
     if not found:
         screen.say("no conflicts" if everything else "no open conflicts")
         return Exit.OK
     screen.records([{**one, "ours": _side(one, "ours"), "theirs": _side(one, "theirs")} for one in found], ORDER, only=True)
     if len(found) == limit:
         screen.say(f"more with --after {found[-1].get('id')}")
+    if any(one.get("open") for one in found):
+        screen.say("next: syncline conflicts show ID, then syncline conflicts resolve ID --take PEER, or --set FIELD=VALUE")
     return Exit.OK
 
 

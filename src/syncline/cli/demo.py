@@ -25,7 +25,19 @@ def demo(
     screen = Screen(as_json)
     report = run_demo(seconds, as_json, keep)
     screen.data(report)
-    screen.table(("what happened", ""), [(name.replace("_", " "), value) for name, value in report.items()])
+    screen.table(
+        ("what happened", ""), [(name.replace("_", " "), _told(value)) for name, value in report.items() if _tells(value)]
+    )
     good = bool(report.get("converged")) and report.get("lost") == 0
     screen.say("converged, and nothing was lost" if good else "NOT converged, or writes were lost", "green" if good else "red")
     return Exit.OK if good else Exit.DIFFERENT
+
+
+def _tells(value: object) -> bool:
+    """Whether there is something to say: not for details of nothing, nor for a folder that is gone."""
+    return value is not None and value not in ([], {})
+
+
+def _told(value: object) -> object:
+    """Counts by name as words."""
+    return ", ".join(f"{name} {count:,}" for name, count in sorted(value.items())) if isinstance(value, dict) else value

@@ -40,7 +40,9 @@ class Feed:
         lines = []
         for (name, peer, collection), (count, event) in self._news.items():
             words = [name, peer, collection, f"x{count}" if count != 1 else ""]
-            words += [f"{key}={cell(value)}" for key, value in event.detail.items()]
+            words += [
+                f"{key}={cell(round(value, 3) if isinstance(value, float) else value)}" for key, value in event.detail.items()
+            ]
             lines.append(" ".join(word for word in words if word))
         self._news.clear()
         return lines

@@ -39,7 +39,10 @@ def history(
     if records:
         screen.records([{**step, "what": _what(step), "decided": _decided(step)} for step in records], ORDER, only=True)
     else:
-        screen.say(f"the log holds nothing about {collection} {', '.join(key)}")
+        screen.say(
+            f"the log holds nothing about {collection} {', '.join(key)}: "
+            "there is no such row, or nobody changed it since it was first there"
+        )
     return Exit.OK
 
 
@@ -52,11 +55,21 @@ def _what(step: Report) -> str:
 
 
 def _decided(step: Report) -> str:
-    """The rules that were asked, who won, and what lost."""
-    return "; ".join(
-        f"{one.get('field') or 'row'}: {one.get('rule')}, {'open' if one.get('open') else one.get('winner')} stands"
-        + "".join(
-            f", lost {side.get('peer')} {value_text(side.get('value', side.get('row')))}" for side in one.get("loser", [])
-        )
-        for one in step.get("conflicts", [])
+    """The rules that were asked, who won, and what lost; or what a person decided."""
+    told = [_contest(one) for one in step.get("conflicts", [])]
+    if step.get("settles"):
+        by = f" ({step['by']})" if step.get("by") else ""
+        what = f": {step['decision']}" if step.get("decision") else ""
+        told.insert(0, f"conflict {', '.join(step['settles'])} settled by a person{by}{what}")
+    elif step.get("decision"):
+        told.insert(0, str(step["decision"]))
+    return "; ".join(told)
+
+
+def _contest(one: Report) -> str:
+    """One conflict of a step: what stands, what lost, and whether somebody has to decide."""
+    sides = "".join(
+        f", lost {side.get('peer')} {value_text(side.get('value', side.get('row')))}" for side in one.get("loser", [])
     )
+    waits = f"; open, next: syncline conflicts resolve {one.get('id')} --take PEER" if one.get("open") else ""
+    return f"{one.get('field') or 'row'}: {one.get('rule')}, {one.get('winner')} stands{sides}{waits}"

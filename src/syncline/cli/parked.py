@@ -36,6 +36,7 @@ def listing(
     screen.records(found, ORDER, only=True)
     if len(found) == limit:
         screen.say(f"more with --after {found[-1].get('id')}")
+    screen.say("next: put right what the reason says, then syncline parked retry ID; or give a row up: syncline parked skip ID")
     return Exit.OK
 
 

@@ -89,7 +89,7 @@ def cell(value: object) -> str:
         case bool():
             return "yes" if value else "no"
         case float():
-            return f"{value:.3f}".rstrip("0").rstrip(".")
+            return repr(value).removesuffix(".0") if abs(value) < 1e15 else repr(value)
         case list() | tuple() if not any(isinstance(item, Mapping | list | tuple) for item in value):
             value = ", ".join(cell(item) for item in value)
         case Mapping() | list() | tuple():

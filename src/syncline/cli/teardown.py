@@ -35,7 +35,7 @@ def teardown(
     screen.data(report)
     screen.say(f"{peer or 'every peer'} is as it was before Syncline; its rows stay", style="green")
     if report.get("hub", {}).get("running"):
-        screen.say(f"the running hub goes on without {peer}; take it out of {space.path} before the next run", style="yellow")
+        screen.say(f"the running hub goes on without {peer}; to have it back: syncline resume {peer} --rejoin", style="yellow")
     elif peer is None:
         screen.say("the log keeps its history; the next run begins anew", style="yellow")
     return Exit.OK

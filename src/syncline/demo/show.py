@@ -34,6 +34,7 @@ class Show:
     board: Board
     hub: SpaceHub
     rows: int
+    kept: bool  # the files stay when the play is over
     begun: float = field(default_factory=time.monotonic)
     cuts: int = 0
 
@@ -156,7 +157,7 @@ class Show:
             "kills": stage.kills,
             "log_entries": status["log"]["head"],
             "seconds": round(time.monotonic() - self.begun, 1),
-            "folder": str(stage.folder),
+            "folder": str(stage.folder) if self.kept else None,
         }
 
 
@@ -170,11 +171,11 @@ def run_demo(seconds: float, as_json: bool, keep: Path | None) -> Report:
         stage = Stage(folder, seconds, WRITER_RATE)
         stack.callback(stage.close)
         board = stack.enter_context(Board(Console(stderr=True, quiet=as_json)))
-        return asyncio.run(_play(stage, board))
+        return asyncio.run(_play(stage, board, kept=keep is not None))
 
 
-async def _play(stage: Stage, board: Board) -> Report:
+async def _play(stage: Stage, board: Board, *, kept: bool) -> Report:
     board.say(f"building three offices in {stage.folder}")
     rows = await asyncio.to_thread(stage.build)
     board.say(f"{OFFICES[0]} has {rows:,} rows of OurAirports data; {OFFICES[1]} and {OFFICES[2]} are empty")
-    return await Show(stage, board, SpaceHub(load(stage.config)), rows).play()
+    return await Show(stage, board, SpaceHub(load(stage.config)), rows, kept).play()

@@ -130,8 +130,11 @@ class Operations:
 
     # -- deciding -----------------------------------------------------------------------------------------------------------
 
-    async def settle(self, name: str, take: str | None, sets: Mapping[str, Value]) -> Report:
-        """Settle an open conflict: take a side, or set fields. An ordinary change, later than everything in the log."""
+    async def settle(self, name: str, take: str | None, sets: Mapping[str, Value], by: str = "") -> Report:
+        """Settle an open conflict: take a side, or set fields. An ordinary change, later than everything in the log.
+
+        `by`: who says so, for the history.
+        """
         encode_row(tuple(sets.values()))  # refuse here what the log could not carry
         _, change, conflict = await self._find(name)
         self._require_open(name)
@@ -140,7 +143,8 @@ class Operations:
             raise UsageError(f"{change.collection} is not configured any more", hint="put it back to settle its conflicts")
         chosen, whole = _chosen(conflict, take, collection)
         _require_fit(collection, self.engine.plan.book[collection.name], conflict, sets, taken=take is not None)
-        offset = await self._decide(collection, change.key, chosen, sets, whole=whole, settles=name)
+        told = {"settles": [name], "take": take or "", "set": {one: show(value) for one, value in sets.items()}, "by": by}
+        offset = await self._decide(collection, change.key, chosen, sets, whole=whole, told=told)
         return {"settled": name, "offset": offset, "collection": change.collection, "key": key_list(change.key)}
 
     def _require_open(self, name: str) -> None:
@@ -160,9 +164,12 @@ class Operations:
         raise UsageError(f"there is no conflict {name}", hint="see 'syncline conflicts list'")
 
     async def _decide(
-        self, collection: Collection, key: Key, chosen: Row | None, sets: Mapping[str, Value], *, whole: bool, settles: str
+        self, collection: Collection, key: Key, chosen: Row | None, sets: Mapping[str, Value], *, whole: bool, told: Report
     ) -> Offset:
-        """Append the row as it is now with the decision in it. The current row is the window's, or a live peer's."""
+        """Append the row as it is now with the decision in it. The current row is the window's, or a live peer's.
+
+        `told`: what the entry says of the decision.
+        """
         engine = self.engine
         sessions = [session for session in self.live() if collection.name not in session.sends_only]
         if not sessions:
@@ -175,9 +182,9 @@ class Operations:
             row = dict(chunk.rows).get(key)
 
             def build(offset: Offset) -> list[Entry]:
-                self._require_open(settles)
+                self._require_open(told["settles"][0])
                 after = _decided(engine.window, collection, key, row, chosen, sets, whole=whole)
-                entry = _settle_entry(offset, engine.clock.now(), after, {"settles": [settles]})
+                entry = _settle_entry(offset, engine.clock.now(), after, told)
                 engine.window.replay(entry)
                 return [entry]
 

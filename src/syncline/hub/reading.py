@@ -1,9 +1,11 @@
 """Reading a space without serving it: the fold of the log, conflicts, parked rows, history, and comparing peers at rest."""
 
+import math
 import os
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from typing import Any
+from contextlib import asynccontextmanager, suppress
+from itertools import islice, product
+from typing import Any, Final
 
 from syncline.engine.core import Plan
 from syncline.engine.state import State
@@ -13,14 +15,19 @@ from syncline.hub.operations import report_verify
 from syncline.hub.pipeline import resting
 from syncline.log.reading import SqliteReader
 from syncline.log.registry import log_exists, open_reader
+from syncline.mapping.plan import outline
 from syncline.model.codec import encode_row
 from syncline.model.errors import SynclineError, UsageError
 from syncline.model.event import Listener
 from syncline.model.key import parse_key
+from syncline.model.schema import Kind
 from syncline.model.space import Space
+from syncline.model.value import Value, real
+from syncline.model.words import counted
 from syncline.reconcile.verify import compare_collection
 
 Report = dict[str, Any]
+NUMBERS: Final = frozenset({Kind.INTEGER, Kind.REAL, Kind.DECIMAL})
 
 
 class Reading:
@@ -125,9 +132,10 @@ class Reading:
         """Parked rows."""
         self.known(collection)
         state = await self.state()
-        rows = sorted(state.parked.values(), key=lambda row: row.at)
+        rows = sorted(state.parked.values(), key=lambda row: int(row.id))
         floor = int(after) if after and after.isdigit() else 0
-        return [records.parked_report(row) for row in rows if row.at > floor and collection in (None, row.collection)][:limit]
+        listed = (row for row in rows if int(row.id) > floor and collection in (None, row.collection))
+        return [records.parked_report(row) for row in islice(listed, limit)]
 
     async def compare(self, emit: Listener) -> Report:
         """Compare all peers while no hub moves anything: what is on its way is pending, not drift."""
@@ -148,18 +156,42 @@ class Reading:
         self.known(collection)
         state = await self.state()
         async with self.reader() as reader:
-            found: list[Report] = []
-            for one in parse_key(",".join(key), len(key)):
+            for one in product(*map(_readings, key)):
                 frames = reader.find(encode_row(one))
-                found = await records.history(frames, collection, [one], state.columns.get(collection, ()))
+                found = await records.history(frames, collection, [one], state)
                 if found:
-                    break
-            return found
+                    return found
+        await self._require_key(collection, key)
+        return []
+
+    async def _require_key(self, collection: str, words: tuple[str, ...]) -> None:
+        """Raise UsageError for words that cannot name a row, as far as the peers' tables tell."""
+        spec, asked = self._space.collections[collection], await ask(self._space)
+        await dismiss(asked)
+        known, _ = outline(spec, {name: found.get(spec.at.get(name, collection)) for name, found in asked.tables.items()})
+        names, kinds = known.key or spec.key, dict(zip(known.columns, known.kinds, strict=True))
+        if names and len(names) != len(words):
+            what = f"a key of {collection} has {counted(len(names), 'part')}: {', '.join(names)}"
+            hint = f"write: history {collection} {' '.join(name.upper() for name in names)}"
+            raise UsageError(what, why=f"{counted(len(words), 'word')} given", hint=hint)
+        for name, word in zip(names, words, strict=False):
+            if kinds.get(name) in NUMBERS and all(isinstance(value, str | bytes) for value in _readings(word)):
+                hint = f"write the row's {name}, as in: history {collection} 12"
+                raise UsageError(f"{name} holds numbers, not {word!r}", collection=collection, hint=hint)
 
     def known(self, collection: str | None) -> None:
         """Raise UsageError for a collection that is not configured."""
         if collection is not None and collection not in self._space.collections:
             raise UsageError(f"there is no collection {collection}", hint=f"there are {', '.join(self._space.collections)}")
+
+
+def _readings(word: str) -> list[Value]:
+    """What a person may mean by one part of a key: '12' is a number or a text, and in a column of reals it is 12.0."""
+    found: list[Value] = [value for (value,) in parse_key(word, 1)]
+    with suppress(ValueError):
+        if math.isfinite(float(word)):
+            found.append(real(float(word)))
+    return found
 
 
 def log_bytes(path: str) -> int:

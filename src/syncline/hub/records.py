@@ -137,7 +137,17 @@ def parked_report(row: ParkedRow) -> Report:
         "attempts": row.attempts,
         "skipped": row.skipped,
         "retrying": bool(row.retried),
+        "next": _next(row),
     }
+
+
+def _next(row: ParkedRow) -> str:
+    """What a person can do about a parked row."""
+    if row.retried:
+        return "it is tried again as soon as its peer is live"
+    if row.skipped:
+        return f"it was given up; to try it all the same: syncline parked retry {row.id}"
+    return f"put right what the reason says, then syncline parked retry {row.id}; or give it up: syncline parked skip {row.id}"
 
 
 def resting_peer(state: State, name: str, collections: Sequence[str], found: Found | None = None) -> Report:
@@ -172,26 +182,24 @@ def collection_report(state: State, peer: str, collection: str) -> Report:
     }
 
 
-async def history(
-    frames: AsyncIterator[tuple[Entry, ...]], collection: str, keys: Sequence[Key], columns: Sequence[str]
-) -> list[Report]:
+async def history(frames: AsyncIterator[tuple[Entry, ...]], collection: str, keys: Sequence[Key], state: State) -> list[Report]:
     """Everything the log has about one row, oldest first: origin, time, what changed, rule and loser."""
-    wanted = set(keys)
+    wanted, columns = set(keys), state.columns.get(collection, ())
     found: list[Report] = []
     async for entries in frames:
         for entry in entries:
-            for change in entry.changes:
+            for place, change in enumerate(entry.changes):
                 if change.collection == collection and change.key in wanted:
-                    found.append(_step(entry, change, columns))
+                    found.append(_step(entry, change, place, columns, state))
     return found
 
 
-def _step(entry: Entry, change: Change, columns: Sequence[str]) -> Report:
+def _step(entry: Entry, change: Change, row: int, columns: Sequence[str], state: State) -> Report:
     verdict = change.verdict
     step: Report = {
         "offset": entry.offset,
         "time": when((verdict.time if verdict else 0) or entry.time),
-        "origin": entry.peer or "(syncline)",
+        "origin": entry.peer or _nobody(entry),
         "kind": entry.kind.value,
         "context": entry.context,
         "key": show_key(change.key),
@@ -201,6 +209,8 @@ def _step(entry: Entry, change: Change, columns: Sequence[str]) -> Report:
         step["to"] = entry.to
     if entry.is_data:
         step |= _what(change, columns)
+    if entry.kind is Kind.SETTLE:
+        step |= _decision(entry.body or {})
     if entry.kind is Kind.PARK:
         step |= {"change": "parked", "reason": (entry.body or {}).get("reason")}
     if verdict is not None and verdict.moved is not None:
@@ -208,16 +218,31 @@ def _step(entry: Entry, change: Change, columns: Sequence[str]) -> Report:
     if verdict is not None and verdict.conflicts:
         step["conflicts"] = [
             {
+                "id": f"{entry.offset}.{row}.{place}",
                 "field": one.field or None,
                 "rule": one.rule,
                 "winner": shown_peer(one.winner),
                 "loser": _loser(one, columns),
-                "open": one.open,
+                "open": f"{entry.offset}.{row}.{place}" in state.open,
                 "note": one.note,
             }
-            for one in verdict.conflicts
+            for place, one in enumerate(verdict.conflicts)
         ]
     return step
+
+
+def _nobody(entry: Entry) -> str:
+    """Who decided where no peer wrote."""
+    return "(a person)" if entry.kind is Kind.SETTLE and "settles" in (entry.body or {}) else "(syncline)"
+
+
+def _decision(body: Report) -> Report:
+    """What a person decided, or that it was a repair. Older entries say only which conflict was settled."""
+    if "repair" in body:
+        return {"decision": "repair: the row that most peers held"}
+    words = [f"take {body['take']}"] if body.get("take") else []
+    words += [f"set {name} = {value}" for name, value in body.get("set", {}).items()]
+    return {"settles": list(body.get("settles", ())), "by": body.get("by") or None, "decision": "; ".join(words)}
 
 
 def _what(change: Change, columns: Sequence[str]) -> Report:

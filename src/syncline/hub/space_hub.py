@@ -5,6 +5,7 @@ none runs, an engine is started here for as long as the decision takes.
 """
 
 import asyncio
+import getpass
 from typing import Any
 
 from syncline.engine.state import Stage, State
@@ -74,7 +75,7 @@ class SpaceHub(Reading):
     async def settle(self, id: str, take: str | None, sets: dict[str, str]) -> Report:
         """Settle an open conflict."""
         await self.conflict(id)
-        return await self._ask("settle", {"id": id, "take": take, "sets": sets}, sessions=True)
+        return await self._ask("settle", {"id": id, "take": take, "sets": sets, "by": _who()}, sessions=True)
 
     async def retry_parked(self, id: str) -> Report:
         """Try a parked row again."""
@@ -133,6 +134,14 @@ class SpaceHub(Reading):
             return {"torn_down": names, "log": self._space.log, "hub": {"running": served}}
         finally:
             await dismiss(asked)
+
+
+def _who() -> str:
+    """The user of this machine who decides, for the history; it is told, not proved."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a user without a name
+        return ""
 
 
 def _aside(state: State, name: str, *, rejoin: bool, served: bool) -> tuple[str, str] | None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from syncline.cli.facade import Report
-from syncline.model.errors import Problem
+from syncline.model.errors import SynclineError
 from syncline.model.event import Event, Listener
 from syncline.model.space import Space
 
@@ -78,7 +78,7 @@ ANSWERS: dict[str, Any] = {
     "verify": {"equal": True, "rows": 12345, "pending": 0, "differences": [], "verified_through": {"customers": 812}},
     "history": HISTORY,
     "pause": {"paused": ["van"]},
-    "resume": {"resumed": ["van"]},
+    "resume": {"aside": {}, "hub": {"running": True}},
     "teardown": {"removed": ["van"]},
 }
 
@@ -104,8 +104,8 @@ class FakeHub:
             raise answer
         return answer
 
-    async def check(self) -> list[Problem]:
-        found: list[Problem] = self._answer("check")
+    async def check(self) -> list[SynclineError]:
+        found: list[SynclineError] = self._answer("check")
         return found
 
     async def plan(self) -> Report:
@@ -153,7 +153,8 @@ class FakeHub:
         return dict(self._answer("pause", peer))
 
     async def resume(self, peer: str | None, rejoin: bool, authority: str | None, approve: bool) -> Report:
-        return dict(self._answer("resume", peer, rejoin, authority, approve))
+        answer = dict(self._answer("resume", peer, rejoin, authority, approve))
+        return {"resumed": [peer] if peer else list(self.space.peers), **answer}
 
     async def teardown(self, peer: str | None, yes: bool) -> Report:
         return dict(self._answer("teardown", peer, yes))

@@ -2,6 +2,7 @@
 
 import json
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -84,7 +85,7 @@ def test_init_overwrites_only_by_force(folder: Path) -> None:
         (("hq.db", "gone.db"), 2, "there is no file"),
         (("hq.db", "hq.db"), 2, "named twice"),
         (("hq.db", "redis://h"), 2, "not available yet"),
-        (("hq.db", "empty.db"), 2, "no table in common"),
+        (("hq.db", "empty.db"), 1, "no table in common"),
         (("hq.db", "text.db"), 3, "SYN-P04"),
     ],
 )
@@ -96,6 +97,44 @@ def test_init_refuses_what_it_cannot_look_at(folder: Path, words: tuple[str, ...
     assert result.exit_code == code, result.output
     assert piece in result.stderr
     assert listing(folder) == before
+
+
+LOOSE = "CREATE TABLE codes (code TEXT PRIMARY KEY, price REAL NOT NULL DEFAULT 1.5)"
+
+
+def test_d34_init_check_plan_and_run_agree_on_a_key_that_may_be_null(folder: Path) -> None:
+    for name in ("hq.db", "van.db"):
+        with closing(sqlite3.connect(name)) as db:
+            db.execute(LOOSE)
+    shown = json.loads(syncline("init", "hq.db", "van.db", "--json").stdout)
+    assert shown["collections"] == ["customers"]
+    left_out = shown["left_out"]["codes"]
+    assert left_out.startswith("a part of the key may be NULL (column code at hq, van)")
+    assert "code TEXT PRIMARY KEY NOT NULL" in left_out, "the way out is told"
+    assert "codes: a part of the key may be NULL" in Path("syncline.yaml").read_text()
+    assert [syncline(*verb.split()).exit_code for verb in ("check", "plan", "run --until-idle")] == [0, 0, 0]
+    Path("syncline.yaml").write_text(Path("syncline.yaml").read_text().replace("collections:\n", "collections:\n  codes: {}\n"))
+    for verb in ("check", "plan", "run --until-idle", "verify"):
+        result = syncline(*verb.split(), "--json")
+        assert result.exit_code == 1, result.output
+        assert [one["code"] for one in json.loads(result.stdout)["problems"]] == ["SYN-C13"] * 2, verb
+    for name in ("hq.db", "van.db"):
+        with closing(sqlite3.connect(name)) as db:
+            db.executescript(left_out.partition("NOT NULL: ")[2])
+    assert [syncline(*verb.split()).exit_code for verb in ("check", "plan", "run --until-idle")] == [0, 0, 0]
+
+
+def test_a_table_that_one_peer_lacks_is_left_out_with_what_makes_it_there(folder: Path) -> None:
+    with closing(sqlite3.connect("hq.db")) as db:
+        db.execute(LOOSE.replace("code TEXT", "code TEXT NOT NULL"))
+    left_out = json.loads(syncline("init", "hq.db", "van.db", "--json").stdout)["left_out"]["codes"]
+    assert left_out.startswith("not at van")
+    with closing(sqlite3.connect("van.db")) as db:
+        db.executescript(left_out.partition("at: ")[2])
+        db.execute("INSERT INTO codes (code) VALUES ('x')")
+        assert db.execute("SELECT price FROM codes").fetchall() == [(1.5,)]
+        db.rollback()
+    assert json.loads(syncline("init", "hq.db", "van.db", "--force", "--json").stdout)["collections"] == ["codes", "customers"]
 
 
 def test_names_of_offices_are_made_distinct(folder: Path) -> None:

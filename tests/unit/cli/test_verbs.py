@@ -6,14 +6,23 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.unit.cli.fake import DIFFERENCE, PARKED, STATUS, FakeHub, config_in
+from tests.unit.cli.fake import CONFLICT, DIFFERENCE, HISTORY, PARKED, STATUS, FakeHub, config_in
 from typer.testing import CliRunner, Result
 
 from syncline.cli import board, facade
 from syncline.cli.feed import Feed
 from syncline.cli.main import app
 from syncline.cli.render import Screen
-from syncline.model.errors import NoKey, Problem, TablesDiffer
+from syncline.model.errors import (
+    ConfigError,
+    MissingTable,
+    NoKey,
+    PeerUnsafe,
+    Problem,
+    SynclineError,
+    TablesDiffer,
+    UnknownColumn,
+)
 from syncline.model.event import Event
 
 
@@ -67,8 +76,8 @@ VERBS: tuple[tuple[str, tuple[str, tuple[object, ...]], str], ...] = (
     ("history customers 7 x", ("history", ("customers", ("7", "x"))), 'newest, van stands, lost hq "Bonn"'),
     ("pause", ("pause", (None,)), "every peer is paused"),
     ("pause van", ("pause", ("van",)), "van is paused"),
-    ("resume", ("resume", (None, False, None, False)), "every peer takes part again"),
-    ("resume van --rejoin --authority hq", ("resume", ("van", True, "hq", False)), "after comparing and merging"),
+    ("resume", ("resume", (None, False, None, False)), "hq takes part again"),
+    ("resume van --rejoin --authority hq", ("resume", ("van", True, "hq", False)), "van joins again, by comparing and merging"),
     ("resume van --approve", ("resume", ("van", False, None, True)), "van takes part again"),
     ("teardown --yes", ("teardown", (None, True)), "every peer is as it was"),
     ("teardown van --yes", ("teardown", ("van", True)), "van is as it was"),
@@ -138,9 +147,75 @@ def test_check_tells_every_unmet_precondition_and_its_fix(hub: FakeHub) -> None:
     assert [(problem["code"], problem["line"]) for problem in shown["problems"]] == [("SYN-C02", 0), ("SYN-C19", 3)]
 
 
-def test_check_calls_what_only_the_text_can_fix_a_bad_configuration(hub: FakeHub) -> None:
-    hub.answers["check"] = [NoKey("no key", hint="name one", line=3, collection="customers")]
-    assert syncline("check").exit_code == 2
+@pytest.mark.parametrize(
+    ("found", "code"),
+    [
+        ([NoKey("no key")], 1),
+        ([MissingTable("no table"), TablesDiffer("a column is missing")], 1),
+        ([UnknownColumn("a wrong name", line=3)], 2),
+        ([PeerUnsafe("not SQLite", peer="van")], 3),
+        ([NoKey("no key"), PeerUnsafe("not SQLite", peer="van")], 3),
+        ([PeerUnsafe("not SQLite", peer="van"), UnknownColumn("a wrong name", line=3)], 2),
+    ],
+)
+def test_check_ends_with_the_code_of_the_gravest_cause(hub: FakeHub, found: list[SynclineError], code: int) -> None:
+    hub.answers["check"] = found
+    assert syncline("check").exit_code == code
+    assert [one["code"] for one in answer("check", code=code)["problems"]] == [one.code for one in found]
+    problems = tuple(one for one in found if isinstance(one, Problem))
+    refusals = [*([ConfigError("refused", problems)] if problems else []), *(one for one in found if one not in problems)]
+    hub.answers["run"] = ExceptionGroup("refused", refusals)
+    assert syncline("run").exit_code == code, "run says the same of the same causes"
+
+
+def test_resume_says_when_and_whom_it_leaves_aside(hub: FakeHub) -> None:
+    hub.answers["resume"] = {"resumed": ["hq"], "aside": {"van": "van left this space"}, "hub": {"running": False}}
+    lines = syncline("resume").stdout.splitlines()
+    assert lines == ["hq takes part again, with the next run", "not resumed: van left this space"]
+
+
+@pytest.mark.parametrize(
+    ("words", "running", "said"),
+    [
+        ("teardown van --yes", True, "the running hub goes on without van"),
+        ("teardown --yes", False, "the next run begins anew"),
+    ],
+)
+def test_teardown_says_what_is_next(hub: FakeHub, words: str, running: bool, said: str) -> None:
+    hub.answers["teardown"] = {"torn_down": [], "hub": {"running": running}}
+    assert said in syncline(*words.split()).stdout.splitlines()[1]
+
+
+def test_lists_say_what_to_do_next(hub: FakeHub) -> None:
+    assert (
+        syncline("parked")
+        .stdout.splitlines()[-1]
+        .startswith("next: put right what the reason says, then syncline parked retry")
+    )
+    assert "next: syncline conflicts show ID" in syncline("conflicts").stdout
+    hub.answers["conflicts"] = [{**CONFLICT, "open": False}]
+    assert "next:" not in syncline("conflicts", "--all").stdout
+    assert (answer("conflicts")["listed"], answer("conflicts", "--all")["listed"]) == ("open", "all")
+
+
+def test_history_tells_a_persons_decision_and_what_is_still_open(hub: FakeHub) -> None:
+    settled = {"settles": ["812.0.1"], "by": "ann", "decision": "take van"}
+    open_one = {**HISTORY[1]["conflicts"][0], "id": "2.0.0", "open": True}
+    hub.answers["history"] = [
+        {**HISTORY[1], "conflicts": [open_one]},
+        {**HISTORY[0], "origin": "(a person)", **settled},
+        {**HISTORY[0], "decision": "repair: the row that most peers held"},
+    ]
+    told = syncline("history", "customers", "7").stdout
+    assert "open, next: syncline conflicts resolve 2.0.0 --take PEER" in told
+    assert "conflict 812.0.1 settled by a person (ann): take van" in told
+    assert "repair: the row that most peers held" in told
+
+
+def test_status_counts_what_nobody_captured_yet(hub: FakeHub) -> None:
+    for count, said in ((1, "hq: 1 change in its file"), (10_000, "hq: 10,000 changes or more in its file")):
+        hub.answers["status"] = {**STATUS, "peers": {"hq": {"state": "live", "collections": {"c": {"uncaptured": count}}}}}
+        assert f"{said} that no hub has captured yet" in syncline("status").stdout
 
 
 def test_run_until_idle_fails_where_the_peers_are_not_equal(hub: FakeHub) -> None:
@@ -209,7 +284,7 @@ def test_verify_names_peer_collection_key_and_fields_of_a_drift(hub: FakeHub) ->
         "drift",
         "5 rows compared, 1 differ",
         "not reachable: car",
-        "2 rows are under way",
+        "2 rows under way",
     ):
         assert piece in result.stdout
     assert "\x1b" not in result.stdout, "a row's control characters do not reach the terminal"
@@ -219,10 +294,15 @@ def test_verify_names_peer_collection_key_and_fields_of_a_drift(hub: FakeHub) ->
 def test_status_shows_every_number_and_the_reason(hub: FakeHub) -> None:
     lines = syncline("status").stdout.splitlines()
     assert lines[1].split() == [
-        "peer", "collection", "state", "behind", "seconds", "offset", "watermark", "parked", "conflicts", "verified", "through"
+        "peer", "collection", "state", "behind", "seconds", "uncaptured", "offset", "watermark", "parked", "open", "conflicts",
+        "all", "conflicts", "verified", "through",
     ]  # fmt: skip
-    assert lines[2].split() == ["hq", "customers", "live", "12", "1.25", "812", "800", "1", "2", "790"]
-    assert lines[3] == "van: broken: SYN-P06: restored"
+    assert lines[2].split() == ["hq", "customers", "live", "12", "1.25", "812", "800", "1", "2", "5", "790"]
+    assert lines[3:] == [
+        "van: broken: SYN-P06: restored",
+        "parked: rows that a peer refused. Next: syncline parked",
+        "open conflicts: a person has to settle them. Next: syncline conflicts",
+    ]
     assert answer("status") == STATUS
 
 

@@ -11,6 +11,7 @@ from syncline.config.load import load
 from syncline.config.propose import propose
 from syncline.config.write import scalar, write
 from syncline.model import limits
+from syncline.model.errors import NoKey
 from syncline.model.schema import Column, Kind, Table
 from syncline.model.space import CollectionSpec, Direction, PeerSpec, PolicySpec, Settings, Space
 
@@ -123,11 +124,14 @@ def test_a_proposal_guesses_what_is_safe_and_suggests_the_rest(tmp_path: Path) -
     assert any("unique constraint" in line for line in lines)
 
 
-def test_d34_a_proposal_warns_of_keys_that_may_be_null() -> None:
-    loose = Table("t", (column("code", key_part=1),))
-    assert "allows NULL in 'code'" in proposed(a=[loose], b=[loose])
-    tight = Table("t", (column("code", key_part=1, nullable=False),))
-    assert "NULL" not in proposed(a=[tight], b=[tight])
+def test_what_a_peer_refuses_is_left_out_with_its_reason_and_the_fix() -> None:
+    tables = {peer: {"t": Table("t", (column("code", key_part=1),))} for peer in ("a", "b")}
+    refused = {"t": [NoKey("a part of the key may be NULL", why="many rows may", hint="rebuild it", column="code", peer="b")]}
+    space, remarks = propose("crm", [], tables, refused)
+    assert space.collections == {}
+    assert remarks.left_out == {"t": "a part of the key may be NULL (column code at b): many rows may. Fix: rebuild it"}
+    assert remarks.problems == refused["t"]
+    assert list(propose("crm", [], tables, {"t": []})[0].collections) == ["t"]
 
 
 @pytest.mark.parametrize("name", ["a\nb", "", "x" * 300])

@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Sequence
 
+import msgspec
 import pytest
 
 from syncline.engine.state import State
@@ -156,7 +157,7 @@ def test_rows_and_keys_are_shown_by_column_whatever_their_width_or_kind() -> Non
     assert named((1, "x"), ("id", "a", "b")) == {"id": 1, "a": "x", "b": {"absent": True}}
     assert named(None, ("id",)) is None
     assert named((1, 2, 3), ("id",)) == {"id": 1}
-    assert key_list((1, b"\0", Tagged("real", "1.5"))) == [1, {"bytes": "00"}, {"real": "1.5"}]
+    assert key_list((1, b"\0", Tagged("real", "1.5"))) == [1, {"bytes": "00"}, 1.5]
 
 
 def test_a_parked_row_is_shown_with_its_reason() -> None:
@@ -164,12 +165,15 @@ def test_a_parked_row_is_shown_with_its_reason() -> None:
     assert parked_report(row) == {
         "id": "9", "peer": "q", "collection": "items", "key": [1], "code": "c", "reason": "r", "since": 8,
         "time": "2023-11-14T22:13:20.123+00:00", "attempts": 1, "skipped": False, "retrying": False,
+        "next": "put right what the reason says, then syncline parked retry 9; or give it up: syncline parked skip 9",
     }  # fmt: skip
 
 
 def steps(*entries: Entry, keys: Sequence[Row] = ((1,),)) -> list[Report]:
     """The history of some readings of a key."""
-    found = asyncio.run(history(frames(entries), "items", keys, COLUMNS["items"]))
+    state = fold(entries)
+    state.columns = dict(COLUMNS)
+    found = asyncio.run(history(frames(entries), "items", keys, state))
     json.dumps(found)
     return found
 
@@ -207,6 +211,31 @@ def test_a_history_tells_who_decided_what_against_whom() -> None:
     assert [side["peer"] for side in merged["conflicts"][0]["loser"]] == ["p", "q"]
 
 
+def test_a_persons_decision_is_told_as_one_and_ends_what_was_open() -> None:
+    settled = Entry(5, Kind.SETTLE, time=TIME, changes=(Change("items", (1,), (1, "a", None), (1, "b", None)),))
+    told = {"settles": ["3.0.0"], "take": "q", "set": {"a": "'b'"}, "by": "ann"}
+    (before,) = steps(contended(3, conflict(is_open=True)))
+    contest, decided = steps(contended(3, conflict(is_open=True)), msgspec.structs.replace(settled, body=told))
+    assert (before["conflicts"][0]["open"], contest["conflicts"][0]["open"]) == (True, False)
+    assert before["conflicts"][0]["id"] == "3.0.0"
+    assert (decided["origin"], decided["by"], decided["decision"]) == ("(a person)", "ann", "take q; set a = 'b'")
+    (older,) = steps(msgspec.structs.replace(settled, body={"settles": ["3.0.0"]}))
+    assert (older["by"], older["decision"]) == (None, "")
+    (repair,) = steps(msgspec.structs.replace(settled, body={"repair": 1}))
+    assert (repair["origin"], "repair" in repair["decision"]) == ("(syncline)", True)
+
+
+def test_a_parked_row_keeps_its_name_however_often_it_is_tried() -> None:
+    again = [refused(9), Entry(10, Kind.RETRY, changes=(Change("items", (1,), None, (1, "a", None)),), to="q"), refused(11)]
+    (row,) = fold(again).parked.values()
+    assert (row.at, row.attempts, row.id) == (11, 2, "9")
+    kept = State()
+    kept.fold(Entry(12, Kind.CHECKPOINT, body=fold(again).checkpoint()))
+    assert [one.id for one in kept.parked.values()] == ["9"]
+    asked = fold(again[:2])
+    assert "tried again" in parked_report(next(iter(asked.parked.values())))["next"]
+
+
 def test_a_column_added_since_shows_as_news() -> None:
     (found,) = steps(plain(2, (1, "a"), (1, "a", "new")))
     assert found["fields"] == {"b": [{"absent": True}, "new"]}
@@ -235,5 +264,5 @@ def test_a_peer_at_rest_is_shown_as_the_log_knows_it() -> None:
     shown = resting_peer(state, "q", ["items"])
     assert shown["state"] == "live"
     part = shown["collections"]["items"]
-    assert (part["lag_entries"], part["watermark"], part["verified_through"], part["open_conflicts"]) == (2, 3, 1, 1)
+    assert (part["lag_entries"], part["watermark"], part["verified_through"], part["conflicts_open"]) == (2, 3, 1, 1)
     assert resting_peer(state, "nobody", ["items"])["state"] == "new"

@@ -1,5 +1,7 @@
 """The mapping plan: what makes a collection, and what stands against it, with peer, column, line and statement."""
 
+import sqlite3
+from contextlib import closing
 from typing import Any
 
 import pytest
@@ -257,3 +259,18 @@ def test_whatever_the_tables_a_plan_is_sound_or_refused(tables: dict[str, Table 
         assert held is not None
         columns = [held.column(name) for name in found.columns]
         assert all(one is not None and not one.generated for one in columns)
+
+
+def test_a_missing_table_is_suggested_as_the_other_peer_declares_it() -> None:
+    makes = (
+        ("CREATE TABLE", "(id INTEGER PRIMARY KEY, n NOT NULL DEFAULT 0 CHECK (n > 0))"),
+        ("CREATE UNIQUE INDEX i ON", "(n)"),
+    )
+    found = one(plan(spec(at={"b": 'kun"den'}), {"a": table(ID, BALANCE, makes=makes), "b": None}))
+    suggested = found.hint.partition("at: ")[2]
+    with closing(sqlite3.connect(":memory:")) as db:
+        db.executescript(suggested)
+        db.execute('INSERT INTO "kun""den" (id, n) VALUES (1, 1)')
+        for refused in ("VALUES (2, 1)", "VALUES (3, -1)", "VALUES (4, NULL)"):
+            with pytest.raises(sqlite3.IntegrityError):
+                db.execute(f'INSERT INTO "kun""den" (id, n) {refused}')

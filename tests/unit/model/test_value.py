@@ -76,7 +76,11 @@ def test_a_padded_row_is_wide_enough_and_starts_as_it_was(row: Row, width: int) 
         (2**60, "integer", str(2**60), {"integer": str(2**60)}),
         ("it's", "text", '"it\'s"', "it's"),
         (b"\x00\xff", "bytes", "x'00ff'", {"bytes": "00ff"}),
-        (Tagged("real", "1.5"), "real", "real 1.5", {"real": "1.5"}),
+        (Tagged("real", "1.5"), "real", "1.5", 1.5),
+        (Tagged("real", "0.1"), "real", "0.1", 0.1),
+        (Tagged("real", "nan"), "real", "nan", {"real": "nan"}),
+        (Tagged("real", "-inf"), "real", "-inf", {"real": "-inf"}),
+        (Tagged("decimal", "0.10"), "decimal", "decimal 0.10", {"decimal": "0.10"}),
         (ABSENT, "absent", "(not sent)", {"absent": True}),
     ],
 )

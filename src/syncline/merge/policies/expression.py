@@ -94,7 +94,7 @@ def _only_expression(text: str) -> exp.Expression:
     except ParseError as error:
         first = error.errors[0] if error.errors else {}
         spot = f" near {first['highlight']!r}" if first.get("highlight") else ""
-        raise Refused(f"{str(first.get('description') or 'it cannot be read').rstrip('.')}{spot}") from error
+        raise Refused(f"{_fault(str(first.get('description')))}{spot}") from error
     except SqlglotError as error:
         raise Refused("a quote or comment is not closed", "close it; a quote inside quotes is written twice") from error
     statement = parsed[0] if len(parsed) == 1 else None
@@ -107,6 +107,14 @@ def _only_expression(text: str) -> exp.Expression:
         )
     found: exp.Expression = statement.expressions[0]
     return found
+
+
+def _fault(description: str) -> str:
+    """What a parser says, in the words of whoever wrote the rule: its own names of things are none of theirs."""
+    if description.startswith("Required keyword"):
+        return "a value is missing"
+    expected = re.fullmatch(r"Expecting (\S+)", description)
+    return f"a {expected[1]} is missing" if expected else "it cannot be read"
 
 
 def _check(root: exp.Expression) -> None:

@@ -145,7 +145,7 @@ def test_d44_what_has_no_answer_is_an_error_and_never_a_guess(kind: Kind, text: 
 REFUSED = [
     ("", "empty"),
     ("   ", "empty"),
-    ("1=1) OR (1=1", "Unexpected token"),
+    ("1=1) OR (1=1", "it cannot be read near"),
     ("1; DROP TABLE customers", "';'"),
     ("ours;", "';'"),
     ("ours FROM customers", "FROM"),
@@ -174,7 +174,7 @@ REFUSED = [
     ("?", "? "),
     ("@x", "@x"),
     ("{{ ours }}", "STRUCT"),
-    ("x'00'", "Unexpected token"),
+    ("x'00'", "it cannot be read near"),
     ("0x10", "0 AS x10"),
     ("INTERVAL '1' day", "INTERVAL"),
     ("ours LIKE 'a' ESCAPE 'b'", "ESCAPE"),

@@ -1,6 +1,7 @@
 """What cannot be synchronised is refused before anything is created, with the way out."""
 
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -86,6 +87,39 @@ def test_d23_d25_d26_d34_d36_d43_d44_is_refused(tmp_path: Path, case: str) -> No
     assert what in [problem.what for problem in found], found
     assert all(problem.where["peer"] == "here" for problem in found)
     assert all(problem.hint or problem.why for problem in found)
+
+
+LOOSE = """
+CREATE TABLE other (code TEXT REFERENCES t(id));
+CREATE TABLE t (id TEXT  -- the key, once
+  PRIMARY KEY, "n" REAL NOT NULL DEFAULT (1.5) CHECK (n > 0), v, twice AS (n * 2), UNIQUE (v, n));
+CREATE INDEX by_n ON t(n);
+CREATE TRIGGER touch AFTER INSERT ON t BEGIN UPDATE t SET v = 'x' WHERE v IS NULL; END;
+CREATE VIEW seen AS SELECT id FROM t;
+INSERT INTO t (id, n) VALUES ('a', 2), (NULL, 3);
+"""
+
+
+def test_d34_the_way_out_of_a_key_that_may_be_null_is_whole_and_works(tmp_path: Path) -> None:
+    make(tmp_path / "f.db", LOOSE)
+    (told,) = problems(tmp_path, T)
+    assert "1 row has it now" in told.why
+    assert told.hint.startswith('give 1 row a key or delete them (WHERE "id" IS NULL), then rebuild the table')
+    make(tmp_path / "f.db", "DELETE FROM t WHERE id IS NULL")
+    (told,) = problems(tmp_path, T)
+    assert "no row has it now" in told.why
+    make(tmp_path / "f.db", told.hint.partition("NOT NULL: ")[2])
+    assert problems(tmp_path, T) == []
+    with closing(sqlite3.connect(tmp_path / "f.db")) as db:
+        assert db.execute("SELECT id, n, v, twice FROM t").fetchall() == [("a", 2.0, "x", 4.0)]
+        db.execute("INSERT INTO t (id) VALUES ('b')")
+        assert db.execute("SELECT n, v FROM t WHERE id = 'b'").fetchall() == [(1.5, "x")], "defaults and triggers are there"
+        assert db.execute("SELECT id FROM seen").fetchall() == [("a",), ("b",)]
+        for refused in ("INSERT INTO t (id) VALUES (NULL)", "INSERT INTO t (id, n) VALUES ('c', -1)"):
+            with pytest.raises(sqlite3.IntegrityError):
+                db.execute(refused)
+        names = {name for (name,) in db.execute("SELECT name FROM sqlite_schema WHERE sql IS NOT NULL")}
+        assert names == {"other", "t", "by_n", "touch", "seen"}
 
 
 GOOD = (

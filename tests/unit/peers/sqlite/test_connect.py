@@ -1,6 +1,7 @@
 """Addresses, and what SQLite's errors mean: every one is named, with its cause and the way out."""
 
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -160,3 +161,37 @@ def test_what_is_not_connected_says_so(tmp_path: Path) -> None:
     peer = open_peer("p", f"sqlite:///{tmp_path}/f.db")
     with pytest.raises(PeerUnreachable, match="not connected"):
         run(peer.position())
+
+
+@pytest.mark.parametrize("how", ["moved", "replaced"])
+def test_f16_a_file_that_goes_while_it_is_open_cannot_be_reached_now(tmp_path: Path, how: str) -> None:
+    """SQLite says that it is read-only; a matter of rights it is not."""
+    with closing(sqlite3.connect(tmp_path / "f.db", isolation_level=None)) as connection:
+        connection.execute("CREATE TABLE t (id)")
+        (tmp_path / "f.db").rename(tmp_path / "away.db")
+        if how == "replaced":
+            (tmp_path / "f.db").touch()
+        with pytest.raises(sqlite3.OperationalError) as caught:
+            connection.execute("INSERT INTO t VALUES (1)")
+    told = translate(caught.value, Place("van", tmp_path / "f.db"), "applying")
+    assert type(told) is PeerUnreachable
+    assert told.transient
+    assert "moved or replaced" in told.what
+    assert "put it back" in told.hint
+
+
+def test_f16_a_delivery_to_a_file_that_was_moved_is_made_once_it_is_back(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with office(tmp_path, SCHEMA, T, wal=False) as here:
+            here.path.rename(tmp_path / "away.db")
+            with pytest.raises(PeerUnreachable, match="moved or replaced"):
+                await here.apply(here.upsert((1, "x")))
+            with pytest.raises(PeerUnreachable, match="no such file"):
+                await here.peer.connect()
+            (tmp_path / "away.db").rename(here.path)
+            await here.peer.connect()
+            await here.peer.setup([T])
+            await here.apply(here.upsert((1, "x")))
+            assert here.sql.execute("SELECT * FROM t").fetchall() == [(1, "x")]
+
+    run(story())

@@ -1,0 +1,88 @@
+"""Peers leave, one or all: what then goes on, what is refused with its reason, and how the space begins again."""
+
+from tests.stories.space import Space
+
+
+def _begun(space: Space) -> None:
+    space.write("hq", "INSERT INTO customers (id, name, balance) VALUES (1, 'Ada', 100), (2, 'Bob', 0)")
+    space.settle()
+
+
+def test_a_space_that_every_peer_left_begins_anew_on_the_same_log(space: Space) -> None:
+    _begun(space)
+    head = space.status()["log"]["head"]
+    space.verb("teardown", "--yes")
+    assert {one["state"] for one in space.status()["peers"].values()} == {"left"}
+    space.write("hq", "UPDATE customers SET balance = 7, name = 'Ada L.' WHERE id = 1")
+    space.write("van", "INSERT INTO customers (id, name) VALUES (3, 'Cid')")
+    assert space.settle().data["converged"]
+    space.assert_equal()
+    assert space.read("hq", "SELECT id, name FROM customers ORDER BY id") == [(1, "Ada L."), (2, "Bob"), (3, "Cid")]
+    history = space.verb("history", "customers", "1").data["history"]
+    assert history[0]["offset"] <= head < history[-1]["offset"], "the log keeps what was"
+    space.write("van", "UPDATE customers SET balance = balance + 1 WHERE id = 1")
+    space.settle()
+    assert space.value("hq", "SELECT balance FROM customers WHERE id = 1") == space.value(
+        "van", "SELECT balance FROM customers"
+    )
+
+
+def test_a_hub_that_is_killed_while_the_space_begins_anew_goes_on_with_it(space: Space) -> None:
+    _begun(space)
+    space.verb("teardown", "--yes")
+    space.start()
+    space.kill()
+    space.write("van", "UPDATE customers SET name = 'x' WHERE id = 2")
+    space.settle()
+    space.assert_equal()
+    assert space.value("hq", "SELECT name FROM customers WHERE id = 2") == "x"
+
+
+def test_while_one_peer_stays_who_left_comes_back_only_when_asked(space: Space) -> None:
+    _begun(space)
+    space.verb("teardown", "van", "--yes")
+    told = space.verb("resume", "van", code=2)
+    assert told.codes == ["SYN-U01"]
+    assert "left" in told.text
+    assert "resume van --rejoin" in told.text
+    assert space.status()["peers"]["van"]["state"] == "left", "nothing was done"
+    shown = space.verb("resume").data
+    assert (shown["resumed"], list(shown["aside"]), shown["hub"]) == (["hq"], ["van"], {"running": False})
+    assert space.verb("resume", "van", "--rejoin").data["resumed"] == ["van"]
+    space.settle()
+    space.assert_equal()
+
+
+def test_who_never_took_part_cannot_be_resumed(space: Space) -> None:
+    for words in (("van",), (), ("van", "--rejoin")):
+        told = space.verb("resume", *words, code=2)
+        assert "has not taken part yet" in told.text
+    assert not space.log.exists()
+
+
+def test_all_that_are_asked_to_rejoin_do_so_without_a_false_alarm(space: Space) -> None:
+    _begun(space)
+    space.verb("resume", "--rejoin")
+    said = space.raw("run", "--until-idle", "-c", str(space.config))
+    assert said.code == 0, said.text
+    assert said.text.count("peer.joined") == 2
+    assert "SYN-" not in said.text
+    space.assert_equal()
+
+
+def test_a_running_hub_is_not_robbed_of_all_its_peers_but_lets_one_go(space: Space) -> None:
+    _begun(space)
+    space.start()
+    assert space.hub is not None
+    told = space.verb("teardown", "--yes", code=3)
+    assert told.codes == ["SYN-L05"]
+    assert f"pid {space.hub.pid}" in told.text
+    assert "stop it first" in told.text
+    assert {one["state"] for one in space.status()["peers"].values()} == {"live"}, "nothing was done"
+    assert space.verb("teardown", "van", "--yes").data["hub"] == {"running": True}
+    assert space.read("van", "SELECT name FROM sqlite_schema WHERE name LIKE '\\_syncline%' ESCAPE '\\'") == []
+    space.write("hq", "UPDATE customers SET name = 'on it goes' WHERE id = 2")
+    space.wait_value("hq", "on it goes", "SELECT name FROM customers WHERE id = 2")
+    assert space.state("van").startswith("left")
+    assert space.stop() == 0
+    assert space.read("van", "SELECT name FROM sqlite_schema WHERE name LIKE '\\_syncline%' ESCAPE '\\'") == []
