@@ -23,7 +23,7 @@ SEEDS = 1000  # as many run in CI
 TOGETHER = 50
 MET = {
     "cut", "silent", "deaf", "slow", "repeated", "jump", "kill", "crash", "full", "sync failed", "power loss",
-    "fault.stop", "fault.restore", "log.trim.done",
+    "fault.stop", "fault.restore", "log.trim.done", "log.compact.done",
 }  # fmt: skip
 
 

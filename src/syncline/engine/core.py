@@ -19,7 +19,7 @@ from syncline.log.protocol import Log
 from syncline.merge.policy import RuleBook
 from syncline.merge.window import Window
 from syncline.model.entry import Entry, Kind
-from syncline.model.errors import LogError, PeerError, SynclineError, UsageError
+from syncline.model.errors import LogBusy, LogError, LogFull, PeerError, SynclineError, UsageError
 from syncline.model.event import Event, Listener
 from syncline.model.limits import CONFIRM_SECONDS
 from syncline.model.schema import Collection
@@ -28,6 +28,7 @@ from syncline.model.stamp import Offset, Position
 from syncline.model.value import Key, Row
 from syncline.peers.protocol import Peer
 
+COMPACT_SECONDS = 30.0
 STEADY_SECONDS = 10.0  # a session that lived so long had worked: waits begin small again
 
 
@@ -87,6 +88,7 @@ class Engine:
         self.ready = asyncio.Event()  # the log is open and its fold is known
         self._confirmed: dict[str, tuple[Offset, Position | None]] = {}
         self._seen: dict[str, float] = {}
+        self._compacted = monotonic()
 
     def _is_behind(self) -> bool:
         data = self.state.data
@@ -190,7 +192,15 @@ class Engine:
                 if session is not None and session.phase is Phase.LIVE:
                     with suppress(UsageError, PeerError):  # it was settled meanwhile, or cannot be read now
                         await self.retry(row)
-            await self._trim()
+            with suppress(LogFull, LogBusy):  # what must be written waits by itself; this can be left for another time
+                await self._trim()
+                await self._compact()
+
+    async def _compact(self) -> None:
+        """Now and then, merge the small frames that single changes leave in the log."""
+        if monotonic() - self._compacted > COMPACT_SECONDS:
+            self._compacted = monotonic()
+            await self.log.compact()
 
     async def confirm(self) -> None:
         """Note in the log what every peer has confirmed and how far its history is known, if there is news."""
