@@ -1,5 +1,7 @@
 """A conflict that a person settles, and how the decision reaches everyone."""
 
+import getpass
+
 import pytest
 from tests.stories.conftest import MakeSpace
 from tests.stories.space import Report, Space
@@ -53,7 +55,10 @@ def test_c1_c21_the_decision_reaches_all_peers_and_is_in_the_history(
     (kept,) = space.conflicts("--all")
     assert (kept["id"], kept["open"]) == (found["id"], False)
     history = space.verb("history", "customers", "1").data["history"]
-    assert [one["offset"] for one in history if one["kind"] == "settle"] == [settled["offset"]]
+    (told,) = [one for one in history if one["kind"] == "settle"]
+    assert (told["offset"], told["origin"], told["settles"]) == (settled["offset"], "(a person)", [found["id"]])
+    assert all(word.partition("=")[0] in told["decision"] for word in words if not word.startswith("--"))
+    assert told["by"] == getpass.getuser()
     contested = next(one for one in history if one.get("conflicts"))["conflicts"][0]
     assert (contested["field"], contested["rule"]) == ("iban", "manual")
     assert [side["value"] for side in contested["loser"]] == [found["theirs"]["value"]]

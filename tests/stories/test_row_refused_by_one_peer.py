@@ -58,10 +58,12 @@ def test_f32_a_retry_that_is_refused_again_stays_parked_and_a_skip_gives_it_up(m
     space = _picky(make, WIDE.replace("age INTEGER", "age INTEGER CHECK (age >= 0)"))
     space.write("van", "INSERT INTO customers (id, age, name) VALUES (1, -5, 'refused')")
     space.settle(code=1)
-    space.verb("parked", "retry", space.parked()[0]["id"])
+    (first,) = space.parked()
+    assert f"syncline parked retry {first['id']}" in first["next"]
+    space.verb("parked", "retry", first["id"])
     space.settle(code=1)
     (parked,) = space.parked()
-    assert parked["attempts"] == 2
+    assert (parked["attempts"], parked["id"]) == (2, first["id"]), "its name stays"
     space.verb("parked", "skip", parked["id"])
     space.settle(code=1)
     (parked,) = space.parked()

@@ -159,6 +159,13 @@ REFUSED = [
     ("load_extension('x')", "function LOAD_EXTENSION"),
     ("__import__('os')", "function __IMPORT__"),
     ("RANDOM()", "function RAND"),
+    ("ours || ", "a value is missing near '||'"),
+    ("ours BETWEEN 1", "a value is missing near '1'"),
+    ("CASE WHEN", "a value is missing"),
+    ("NULLIF(ours)", "a value is missing"),
+    ("GREATEST()", "a value is missing"),
+    ("GREATEST(ours theirs)", "a ) is missing near 'theirs'"),
+    ("from", "it cannot be read"),
     ("CURRENT_TIMESTAMP", "function CURRENT_TIMESTAMP"),
     ("COUNT(*)", "function COUNT"),
     ("MAX(ours)", "function MAX"),
@@ -208,6 +215,8 @@ def test_x5_everything_else_is_refused_by_name(text: str, construct: str) -> Non
         Rule(text, Kind.ANY, COLUMNS)
     assert construct in f"{caught.value} "
     assert caught.value.hint
+    told = f"{caught.value} {caught.value.hint}"
+    assert [word for word in ("sqlglot", "<class", "Token", "SENTINEL") if word in told] == [], "not in the reader's own names"
 
 
 def test_a_long_chain_is_one_level() -> None:

@@ -1,0 +1,41 @@
+"""`history`: a row's key as people type it, numbers as they are, and an error where no row can be meant."""
+
+import pytest
+from tests.stories.conftest import MakeSpace
+
+PRICES = "CREATE TABLE prices (shop TEXT NOT NULL, at REAL NOT NULL, price REAL, n INTEGER, PRIMARY KEY (shop, at))"
+
+
+def test_a_key_of_text_and_real_is_found_and_reals_are_plain_numbers(make: MakeSpace) -> None:
+    space = make(schema=PRICES, collections={"prices": "{}"})
+    space.write("hq", "INSERT INTO prices VALUES ('a,b', 12.0, 0.1, 3), ('12', 0.5, 1e300, 9007199254740993)")
+    space.settle()
+    space.write("van", "UPDATE prices SET price = 2.25 WHERE shop = 'a,b'")
+    space.settle()
+    for typed in ("12", "12.0", "1.2e1"):
+        history = space.verb("history", "prices", "a,b", typed).data["history"]
+        assert history[-1]["fields"] == {"price": [0.1, 2.25]}, typed
+    (filled,) = space.verb("history", "prices", "12", ".5").data["history"]
+    assert filled["after"] == {"shop": "12", "at": 0.5, "price": 1e300, "n": {"integer": "9007199254740993"}}
+    told = space.raw("history", "prices", "a,b", "12", "-c", str(space.config)).text
+    assert "price: 0.1 -> 2.25" in told
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("prices", "a"), "a key of prices has 2 parts: shop, at"),
+        (("prices", "a", "1", "2"), "3 words given"),
+        (("prices", "a", "noon"), "at holds numbers, not 'noon'"),
+        (("nothing", "a"), "there is no collection nothing"),
+    ],
+)
+def test_what_cannot_be_a_row_is_an_error_with_a_hint(make: MakeSpace, words: tuple[str, ...], said: str) -> None:
+    space = make(schema=PRICES, collections={"prices": "{}"})
+    space.write("hq", "INSERT INTO prices VALUES ('a', 1, 2, 3)")
+    space.settle()
+    told = space.verb("history", *words, code=2)
+    assert told.codes == ["SYN-U01"]
+    assert said in told.text
+    assert "Fix: " in told.text
+    assert space.verb("history", "prices", "zzz", "5").data["history"] == [], "no such row: the log holds nothing"
