@@ -3,7 +3,7 @@
 from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
 from functools import lru_cache
-from operator import itemgetter
+from operator import itemgetter, ne
 
 import msgspec
 
@@ -38,6 +38,7 @@ class Full(msgspec.Struct):
 
 Effect = Change | Difference | Full
 Effects = dict[Key, Effect]
+Updates = dict[tuple[tuple[int, ...], tuple[int, ...]], list[tuple[Key, Row]]]  # by the fields to set and to add to
 
 
 def project(entries: Iterable[Entry], target: Target, blocked: Collection[tuple[str, Key]] = ()) -> Batch:
@@ -45,34 +46,33 @@ def project(entries: Iterable[Entry], target: Target, blocked: Collection[tuple[
 
     The origin gets nothing of its own plain changes, the full outcome of corrected ones; the others get the difference.
     """
-    effects: dict[str, Effects] = {}
+    effects: dict[str, Effects] = {name: {} for name in target.shapes if name not in target.refuses}
     upto = rows = 0
-    peer = target.peer
+    peer, held = target.peer, bool(blocked)
     for entry in entries:
         upto = entry.offset
         if (entry.to and entry.to != peer) or entry.kind not in DATA_KINDS:
             continue
         own = entry.peer == peer and entry.kind is Kind.CHANGE
         for change in entry.changes:
-            if own and (change.verdict is None or not change.verdict.correct):
-                continue
-            if change.collection in target.refuses or (blocked and (change.collection, change.key) in blocked):
+            verdict, key = change.verdict, change.key
+            if own and (verdict is None or not verdict.correct):
                 continue
             keyed = effects.get(change.collection)
-            if keyed is None:
-                if change.collection not in target.shapes:
-                    continue  # not configured any more
-                keyed = effects[change.collection] = {}
-            whole = own or bool(entry.to) or (change.verdict is not None and change.verdict.full)
+            if keyed is None or (held and (change.collection, key) in blocked):
+                continue  # not configured any more, or not for this peer, or not now
+            whole = own or bool(entry.to) or (verdict is not None and verdict.full)
             if change.before is None and change.after is None and not whole:
                 continue  # a delete of what the log had deleted: a row of that key here is a new one
-            earlier = keyed.get(change.key)
+            earlier = keyed.get(key)
             if earlier is None:
-                keyed[change.key] = Full(change.after) if whole else change
+                keyed[key] = Full(change.after) if whole else change
             else:
-                keyed[change.key] = _fold(earlier, change, target.counters[change.collection], whole=whole)
+                keyed[key] = _fold(earlier, change, target.counters[change.collection], whole=whole)
     writes: list[Write] = []
     for name, keyed in effects.items():
+        if not keyed:
+            continue
         writes += _group(name, keyed, target.shapes[name], target.counters[name])
         rows += len(keyed)
     return Batch(upto, tuple(writes), rows)
@@ -122,9 +122,16 @@ def _pick(places: tuple[int, ...]) -> Callable[[Row], Row]:
 def _group(name: str, keyed: Effects, shape: Shape, counters: frozenset[int]) -> list[Write]:
     removed: list[Key] = []
     upserts: dict[tuple[int, ...], list[tuple[Key, Row]]] = {}
-    updates: dict[tuple[tuple[int, ...], tuple[int, ...]], list[tuple[Key, Row]]] = {}
+    updates: Updates = {}
+    plain: dict[tuple[bool, ...], list[Change]] = {}  # by which fields differ
     everything = tuple(range(len(shape.columns)))
     for key, effect in keyed.items():
+        if type(effect) is Change and effect.before is not None and effect.after is not None:
+            if len(effect.before) == len(effect.after):
+                plain.setdefault(tuple(map(ne, effect.before, effect.after)), []).append(effect)
+            else:
+                _plain_update(updates, effect, changed_fields(effect.before, effect.after), counters)
+            continue
         match effect:
             case Difference(sets, deltas):
                 if sets or deltas:
@@ -133,15 +140,15 @@ def _group(name: str, keyed: Effects, shape: Shape, counters: frozenset[int]) ->
                 continue
             case Full(row):
                 after = row
-            case Change(_, _, before, after):
-                if before is not None and after is not None:
-                    _plain_update(updates, key, before, after, counters)
-                    continue
+            case Change(after=after):
+                pass
         if after is None:
             removed.append(key)
         else:
             places = everything if ABSENT not in after and len(after) == len(everything) else _present(after)
             upserts.setdefault(places, []).append((key, after if places is everything else _pick(places)(after)))
+    for differs, changes in plain.items():
+        _plain_updates(updates, changes, tuple([place for place, one in enumerate(differs) if one]), counters)
     names = shape.columns
     writes = [Write(Op.DELETE, name, tuple(_sorted(removed)), rows=())] if removed else []
     for (set_places, delta_places), pairs in updates.items():
@@ -154,20 +161,25 @@ def _group(name: str, keyed: Effects, shape: Shape, counters: frozenset[int]) ->
     return writes
 
 
-def _plain_update(
-    updates: dict[tuple[tuple[int, ...], tuple[int, ...]], list[tuple[Key, Row]]],
-    key: Key,
-    before: Row,
-    after: Row,
-    counters: frozenset[int],
-) -> None:
-    places = changed_fields(before, after)
-    if counters and not counters.isdisjoint(places):
-        difference = _difference(Change("", key, before, after), counters)
+def _plain_updates(updates: Updates, changes: list[Change], places: tuple[int, ...], counters: frozenset[int]) -> None:
+    """Updates that differ in the same fields."""
+    if not places:
+        return
+    if counters.isdisjoint(places):
+        rows = map(_pick(places), [change.after or () for change in changes])
+        updates.setdefault((places, ()), []).extend(zip([change.key for change in changes], rows, strict=True))
+        return
+    for change in changes:
+        _plain_update(updates, change, places, counters)
+
+
+def _plain_update(updates: Updates, change: Change, places: tuple[int, ...], counters: frozenset[int]) -> None:
+    if places and not counters.isdisjoint(places):
+        difference = _difference(change, counters)
         sets, deltas = difference.sets, difference.deltas
-        updates.setdefault((tuple(sets), tuple(deltas)), []).append((key, (*sets.values(), *deltas.values())))
+        updates.setdefault((tuple(sets), tuple(deltas)), []).append((change.key, (*sets.values(), *deltas.values())))
     elif places:
-        updates.setdefault((places, ()), []).append((key, _pick(places)(after)))
+        updates.setdefault((places, ()), []).append((change.key, _pick(places)(change.after or ())))
 
 
 def _present(row: Row) -> tuple[int, ...]:
