@@ -16,14 +16,7 @@ from syncline.config.load import load
 from syncline.model.limits import STATUS_CHANGES_MAX
 from syncline.model.words import counted
 
-HEADERS = (
-    "peer", "collection", "state", "behind", "seconds", "uncaptured", "offset", "watermark", "parked", "open conflicts",
-    "all conflicts", "verified through",
-)  # fmt: skip
-FIELDS = (
-    "state", "lag_entries", "lag_seconds", "uncaptured", "log_offset", "watermark", "parked", "conflicts_open",
-    "conflicts_all", "verified_through",
-)  # fmt: skip
+COLUMNS = {"behind": "lag_entries", "seconds": "lag_seconds", "uncaptured": "uncaptured", "parked": "parked"}
 
 
 def status(
@@ -55,12 +48,13 @@ def show(screen: Screen, report: Report) -> None:
     screen.say(f"{report.get('space', '')}: {running}; {size}")
     if log.get("reason"):
         screen.say(f"log: waiting: {log['reason']}", style="yellow")
-    rows = []
+    rows: list[dict[str, str]] = []
     for name, peer in report.get("peers", {}).items():
         for collection, found in peer.get("collections", {}).items():
-            rows.append([name, collection, *(cell(found.get(field)) for field in FIELDS)])
+            rows.append(_row(name, collection, found))
     if rows:
-        screen.table(HEADERS, rows)
+        told = [title for title in rows[0] if any(row[title] for row in rows)]  # no column that says nothing
+        screen.table(told, [[row[title] for title in told] for row in rows])
     else:
         screen.table(PEER_HEADERS[:-1], [row[:-1] for row in peer_rows(report)])
     for name, peer in report.get("peers", {}).items():
@@ -74,6 +68,18 @@ def show(screen: Screen, report: Report) -> None:
         screen.say("parked: rows that a peer refused. Next: syncline parked", style="yellow")
     if any(_sum(peer, "conflicts_open") for peer in report.get("peers", {}).values()):
         screen.say("open conflicts: a person has to settle them. Next: syncline conflicts", style="yellow")
+
+
+def _row(peer: str, collection: str, found: Report) -> dict[str, str]:
+    """One line: fits a terminal of 80 columns with names of usual length."""
+    return {
+        "peer": peer,
+        "collection": collection,
+        "state": cell(found.get("state")),
+        **{title: cell(found.get(field)) for title, field in COLUMNS.items()},
+        "conflicts": f"{found.get('conflicts_open') or 0} open of {found.get('conflicts_all') or 0}",
+        "verified": cell(found.get("verified_through")),
+    }
 
 
 def _sum(peer: Report, field: str) -> int:
