@@ -1,5 +1,6 @@
 """Peers leave, one or all: what then goes on, what is refused with its reason, and how the space begins again."""
 
+import pytest
 from tests.stories.space import Space
 
 
@@ -58,6 +59,30 @@ def test_who_never_took_part_cannot_be_resumed(space: Space) -> None:
         told = space.verb("resume", *words, code=2)
         assert "has not taken part yet" in told.text
     assert not space.log.exists()
+
+
+@pytest.mark.parametrize("running", [False, True], ids=["at_rest", "running"])
+def test_f26_who_cannot_go_on_is_not_said_to(space: Space, running: bool) -> None:
+    _begun(space)
+    space.copy("van.db", "backup.db")
+    space.write("hq", "UPDATE customers SET name = 'later'")
+    space.settle()
+    space.copy("backup.db", "van.db")
+    if running:
+        space.start(live=("hq",))
+        space.wait(lambda: "SYN-P06" in space.state("van"), "it is recognised")
+    told = space.verb("resume", "van", code=3)
+    assert told.codes == ["SYN-P06"]
+    assert "resume van --rejoin" in told.text
+    shown = space.verb("resume").data
+    assert (shown["resumed"], shown["aside"]["van"]["code"]) == (["hq"], "SYN-P06")
+    assert shown["states"] == {"hq": "live"}
+    space.verb("resume", "van", "--rejoin")
+    if running:
+        space.wait_equal()
+        assert space.stop() == 0
+    space.settle()
+    space.assert_equal()
 
 
 def test_all_that_are_asked_to_rejoin_do_so_without_a_false_alarm(space: Space) -> None:

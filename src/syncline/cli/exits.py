@@ -42,6 +42,7 @@ class Exit(IntEnum):
     INTERRUPTED = 130
 
 
+_UNUSABLE = {kind.code[:5] for kind in (PeerError, LogError, CodecError)}
 # A bug first; then what keeps everything from being looked at: the text before the peers, the peers before their tables.
 _GRAVEST = (Exit.BUG, Exit.USAGE, Exit.UNUSABLE, Exit.DIFFERENT)
 
@@ -68,13 +69,13 @@ def _exits(error: SynclineError) -> list[Exit]:
 def _exit(error: SynclineError) -> Exit:
     if type(error) in AT_PEERS:
         return Exit.DIFFERENT
+    if error.code[:5] in _UNUSABLE:  # also where a running hub only told of it
+        return Exit.UNUSABLE
     match error:
-        case PeerError() | LogError() | CodecError():
-            return Exit.UNUSABLE
-        case GuardTripped():
-            return Exit.DIFFERENT
         case Bug():
             return Exit.BUG
+        case UsageError() if error.code == GuardTripped.code:
+            return Exit.DIFFERENT
         case ConfigError() | Problem() | UsageError() | MergeError():
             return Exit.USAGE
         case _:

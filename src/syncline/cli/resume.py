@@ -41,6 +41,8 @@ def resume(
     when = "" if report.get("hub", {}).get("running") else ", with the next run"
     for name in report.get("resumed", []):
         screen.say(f"{name} {how}{when}", style="green")
-    for why in report.get("aside", {}).values():
-        screen.say(f"not resumed: {why}", style="yellow")
+        if report.get("states", {}).get(name) == "waiting":
+            screen.say(f"{name} cannot be reached now; it goes on by itself once it can. See: syncline status", style="yellow")
+    for name, error in report.get("aside", {}).items():
+        screen.say(f"{name} is not resumed: {error.get('what')}. Fix: {error.get('fix')}", style="yellow")
     return Exit.OK

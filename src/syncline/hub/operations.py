@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import count
 from typing import Any
 
@@ -34,8 +34,9 @@ Report = dict[str, Any]
 class Operations:
     """Verbs over a running engine, in the same process."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, *, serves: bool = True) -> None:
         self.engine = engine
+        self._serves = serves  # there are sessions, not only the log
         self._numbers = count()
         self.alive: asyncio.Task[None] | None = None  # the engine's task, where somebody runs it for us
 
@@ -53,6 +54,24 @@ class Operations:
             ):
                 self.check_alive()
                 await asyncio.sleep(0.02)
+
+    async def until_met(self, name: str, seconds: float = 10.0) -> str:
+        """Wait, for a while, until a resumed peer has been met; what it does now. Raises what keeps it away for good."""
+        session, record = self.engine.sessions[name], self.engine.state.peer(name)
+        if not self._serves:
+            return str(record.stage)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                while (
+                    session.phase is Phase.CONNECTING
+                    or (session.phase is Phase.WAITING and session.reason is None)
+                    or (session.phase is Phase.PAUSED and record.stage is not Stage.PAUSED)
+                ):
+                    self.check_alive()
+                    await asyncio.sleep(0.02)
+        if session.phase is Phase.BROKEN and session.reason is not None:
+            raise session.reason
+        return str(session.phase)
 
     async def until_apart(self, name: str, seconds: float = 30.0) -> None:
         """Wait until a peer that was asked to stop is not being read or written any more."""

@@ -44,7 +44,7 @@ async def serving(space: Space, on_event: Listener, *, sessions: bool = True, an
     plan, peers, known = await _prepare(space, on_event, check=sessions)
     log = open_log(space.log, on_event)
     engine = Engine(log, list(peers.values()), plan, space.settings, SystemClock(), _nonce, on_event)
-    operations = Operations(engine)
+    operations = Operations(engine, serves=sessions)
     task = operations.alive = asyncio.create_task(engine.run(sessions=sessions, anew=anew))
     try:
         await _first(task, engine.ready.wait())
@@ -125,7 +125,7 @@ def handlers(space: Space, operations: Operations) -> Mapping[str, Handler]:
 
     async def resume(body: Report) -> Report:
         await engine.resume(body["peer"], rejoin=body["rejoin"], approve=body["approve"], authority=body["authority"])
-        return {"resumed": body["peer"]}
+        return {"resumed": body["peer"], "state": await operations.until_met(body["peer"])}
 
     async def leave(body: Report) -> Report:
         await engine.leave(body["peer"])

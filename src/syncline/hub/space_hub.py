@@ -9,13 +9,14 @@ import getpass
 from typing import Any
 
 from syncline.engine.state import Stage, State
+from syncline.hub import at_rest
 from syncline.hub.build import ask, dismiss
-from syncline.hub.desk_service import call
+from syncline.hub.desk_service import Refused, call
 from syncline.hub.operations import Operations
 from syncline.hub.reading import Reading
 from syncline.hub.serving import handlers, live_status, quiet, serving, until_idle, until_stopped
 from syncline.log.registry import is_served, log_exists, open_desk
-from syncline.model.errors import LogBusy, LogFull, UsageError
+from syncline.model.errors import GuardTripped, LogBusy, LogFull, PeerError, SynclineError, UsageError
 from syncline.model.event import Listener
 from syncline.model.space import Space
 
@@ -100,16 +101,36 @@ class SpaceHub(Reading):
         return {"paused": self._names(peer)}
 
     async def resume(self, peer: str | None, rejoin: bool, authority: str | None, approve: bool = False) -> Report:
-        """Let a peer, or all that have a place, take part again. Raises UsageError if there is none."""
-        served, state = self._is_served(), await self.state()
-        aside = {name: why for name in self._names(peer) if (why := _aside(state, name, rejoin=rejoin, served=served))}
-        resumed = [name for name in self._names(peer) if name not in aside]
-        if not resumed:
-            raise UsageError("; ".join(why for why, _ in aside.values()), hint=next(iter(aside.values()))[1])
-        for name in resumed:
+        """Let a peer, or all that can, take part again. Raises what stands against it if there is none."""
+        served = self._is_served()
+        aside = await self._aside(peer, rejoin=rejoin, approve=approve, served=served)
+        resumed: dict[str, str] = {}
+        for name in (name for name in self._names(peer) if name not in aside):
             body = {"peer": name, "rejoin": rejoin, "authority": authority, "approve": approve}
-            await self._ask("resume", body, sessions=False)
-        return {"resumed": resumed, "aside": {name: why for name, (why, _) in aside.items()}, "hub": {"running": served}}
+            try:
+                resumed[name] = (await self._ask("resume", body, sessions=False))["state"]
+            except (PeerError, GuardTripped, Refused) as error:
+                aside[name] = error
+        if not resumed:
+            raise next(iter(aside.values()))
+        told = {name: error.as_json() for name, error in aside.items()}
+        return {"resumed": list(resumed), "states": resumed, "aside": told, "hub": {"running": served}}
+
+    async def _aside(self, peer: str | None, *, rejoin: bool, approve: bool, served: bool) -> dict[str, SynclineError]:
+        """The peers that cannot simply go on, each with the reason and what helps."""
+        state = await self.state()
+        aside: dict[str, SynclineError] = {}
+        for name in self._names(peer):
+            if why := _without_place(state, name, rejoin=rejoin, served=served):
+                aside[name] = why
+        if not (served or rejoin or approve) and log_exists(self._space.log):  # a running hub meets the peer itself
+            async with self.reader() as reader:
+                looked = await at_rest.look(self._space, state, reader)
+            for name in self._names(peer):
+                reason = looked[name].reason if name in looked else None
+                if reason is not None and not reason.transient:
+                    aside.setdefault(name, reason)
+        return aside
 
     def _names(self, peer: str | None) -> list[str]:
         return list(self._space.peers) if peer is None else [peer]
@@ -144,12 +165,14 @@ def _who() -> str:
         return ""
 
 
-def _aside(state: State, name: str, *, rejoin: bool, served: bool) -> tuple[str, str] | None:
-    """Why a peer cannot simply go on, and what helps; None if it can."""
+def _without_place(state: State, name: str, *, rejoin: bool, served: bool) -> UsageError | None:
+    """Why the log has no place for a peer to go on from, and what helps; None if it has."""
     record = state.peers.get(name)
     if record is None or (record.stage is Stage.NEW and not record.joined_at):
-        return None if served else (f"{name} has not taken part yet", "it joins by itself with the next 'syncline run'")
+        hint = "it joins by itself with the next 'syncline run'"
+        return None if served else UsageError(f"{name} has not taken part yet", hint=hint)
     if record.stage in (Stage.STALE, Stage.LEFT) and not rejoin:
         why = "left this space" if record.stage is Stage.LEFT else "was away for too long"
-        return f"{name} {why}", f"let it join again, by compare-and-merge: 'syncline resume {name} --rejoin'"
+        hint = f"let it join again, by compare-and-merge: 'syncline resume {name} --rejoin'"
+        return UsageError(f"{name} {why}", hint=hint)
     return None

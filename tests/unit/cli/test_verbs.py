@@ -169,9 +169,13 @@ def test_check_ends_with_the_code_of_the_gravest_cause(hub: FakeHub, found: list
 
 
 def test_resume_says_when_and_whom_it_leaves_aside(hub: FakeHub) -> None:
-    hub.answers["resume"] = {"resumed": ["hq"], "aside": {"van": "van left this space"}, "hub": {"running": False}}
+    hub.answers["resume"] = {
+        "resumed": ["hq"],
+        "aside": {"van": {"what": "van left this space", "fix": "--rejoin"}},
+        "hub": {"running": False},
+    }
     lines = syncline("resume").stdout.splitlines()
-    assert lines == ["hq takes part again, with the next run", "not resumed: van left this space"]
+    assert lines == ["hq takes part again, with the next run", "van is not resumed: van left this space. Fix: --rejoin"]
 
 
 @pytest.mark.parametrize(
