@@ -73,13 +73,18 @@ class Progress:
 
 @dataclass(frozen=True)
 class RangeRead:
-    """One range as it was read: after < key <= upto, nothing above offset `pin` is released since."""
+    """One range as it was read: after < key <= upto, nothing above offset `pin` is released since.
+
+    `lacking`: keys of the collection that are parked at the reference, so that its rows are not the space's.
+    """
 
     after: Key | None
     upto: Key | None
     theirs: Chunk
     mine: Chunk
     pin: Offset
+    reference: str
+    lacking: frozenset[Key]
 
     def has(self, key: Key) -> bool:
         """Whether a key is of this range."""
@@ -237,6 +242,8 @@ class Joiner:
             made = await self._ingest.command(
                 lambda offset, read=read: self._build(offset, member, collection, read, progress)  # type: ignore[misc]
             )
+            if not made:
+                continue  # it has to be read again
             progress.ends.append(made[-1].offset)
             rows += len(read.theirs.rows)
             detail = {"done": rows, "total": rows if read.upto is None else max(total, rows)}
@@ -284,7 +291,7 @@ class Joiner:
         pin = min(self._state.peer(reference.name).captured, record.captured)
         self._window.pins[member.name] = pin
         progress.reading, progress.waiting = collection.name, []
-        after = record.joins.get(collection.name)
+        after, lacking = record.joins.get(collection.name), self._lacking(reference.name, collection.name)
         try:
             theirs = await reference.peer.chunk(collection, after, SNAPSHOT_ROWS_MAX)
         except PeerError as error:
@@ -301,13 +308,20 @@ class Joiner:
         await member.wait_captured(mine.position)
         if not await reference.wait_captured(theirs.position):
             raise ReferenceLost("its session ended")
-        return RangeRead(after, upto, theirs, mine, pin)
+        return RangeRead(after, upto, theirs, mine, pin, reference.name, lacking)
+
+    def _lacking(self, peer: str, collection: str) -> frozenset[Key]:
+        return frozenset(key for name, place, key in self._window.exceptions if (name, place) == (peer, collection))
 
     def _build(
         self, offset: Offset, member: Member, collection: Collection, read: RangeRead, progress: Progress
     ) -> list[Entry]:
-        name = member.name
+        """The entries of a range; none if a row that was parked at the reference got there since, whatever was read of it."""
+        name, lacking = member.name, self._lacking(read.reference, collection.name)
+        if not read.lacking <= lacking:
+            return []
         flying = [key for key, slot in self._window.of(collection.name).items() if slot.offset > read.pin and read.has(key)]
+        flying += [key for key in lacking if read.has(key)]
         rows = RangeRows(dict(read.theirs.rows), dict(read.mine.rows), flying, read.pin)
         record = self._state.peer(name)
         authority = (record.authority if record.rejoining else "") or self._authority.get(collection.name, "")
