@@ -76,7 +76,8 @@ def resolve(
         raise UsageError("say how to settle it", hint="give either --take PEER or --set FIELD=VALUE")
     settled = asyncio.run(facade.hub_for(load(path, absent_ok=True)).settle(name, take, values))
     screen.data(settled)
-    screen.say(f"settled {name}; it travels with the next run", style="green")
+    when = "now" if settled.get("hub", {}).get("running") else "with the next run"
+    screen.say(f"settled {name}; it travels {when}", style="green")
     return Exit.OK
 
 

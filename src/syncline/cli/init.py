@@ -28,7 +28,10 @@ def init(
     places: Annotated[list[str], typer.Argument(metavar="PATH-OR-URL...", help="The peers: SQLite files or addresses.")],
     out: Annotated[Path, typer.Option("--out", "-o", metavar="CONFIG", help="The file to write.")] = DEFAULT_CONFIG,
     name: Annotated[
-        str | None, typer.Option("--space", metavar="NAME", help="The space's name.  [default: the folder's]")
+        str | None,
+        typer.Option(
+            "--space", metavar="NAME", help="A name for what is kept equal, and for its log.  [default: the folder's]"
+        ),
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Overwrite the file if it is there.")] = False,
     as_json: Json = False,

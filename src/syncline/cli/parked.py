@@ -48,7 +48,8 @@ def retry(words: IdWords, config: ConfigOption = None, as_json: Json = False) ->
     (name,) = exactly(rest, "ID")
     report = asyncio.run(facade.hub_for(load(path, absent_ok=True)).retry_parked(name))
     screen.data(report)
-    screen.say(f"{name} is tried again with the next run", style="green")
+    when = "now" if report.get("hub", {}).get("running") else "with the next run"
+    screen.say(f"{name} is tried again {when}; see: syncline parked", style="green")
     return Exit.OK
 
 

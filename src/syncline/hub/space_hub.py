@@ -76,11 +76,14 @@ class SpaceHub(Reading):
     async def settle(self, id: str, take: str | None, sets: dict[str, str]) -> Report:
         """Settle an open conflict."""
         await self.conflict(id)
-        return await self._ask("settle", {"id": id, "take": take, "sets": sets, "by": _who()}, sessions=True)
+        hub = {"running": self._is_served()}
+        body = {"id": id, "take": take, "sets": sets, "by": _who()}
+        return await self._ask("settle", body, sessions=True) | {"hub": hub}
 
     async def retry_parked(self, id: str) -> Report:
         """Try a parked row again."""
-        return await self._ask("retry", {"id": id}, sessions=True)
+        hub = {"running": self._is_served()}
+        return await self._ask("retry", {"id": id}, sessions=True) | {"hub": hub}
 
     async def skip_parked(self, id: str) -> Report:
         """Give a parked row up at its peer."""

@@ -190,6 +190,13 @@ def test_teardown_says_what_is_next(hub: FakeHub, words: str, running: bool, sai
     assert said in syncline(*words.split()).stdout.splitlines()[1]
 
 
+def test_a_decision_says_when_it_travels(hub: FakeHub) -> None:
+    for running, when in ((True, "now"), (False, "with the next run")):
+        hub.answers |= {"settle": {"hub": {"running": running}}, "retry_parked": {"hub": {"running": running}}}
+        assert syncline("conflicts", "resolve", "1.0.0", "--take", "hq").stdout == f"settled 1.0.0; it travels {when}\n"
+        assert f"tried again {when}" in syncline("parked", "retry", "1").stdout
+
+
 def test_lists_say_what_to_do_next(hub: FakeHub) -> None:
     assert (
         syncline("parked")
