@@ -67,6 +67,8 @@ def test_a_peer_that_is_paused_away_or_damaged_is_told_as_such(make: MakeSpace) 
     space.file("hq").write_bytes(b"no database" * 500)
     found = space.status()["peers"]
     assert [found[name]["state"] for name in space.peers] == ["broken", "paused", "waiting"]
+    counted = [found[name]["collections"]["customers"]["uncaptured"] for name in space.peers]
+    assert counted == [None, 0, None], "what could not be counted is not none"
     assert ["SYN-P04" in found["hq"]["reason"], found["lab"]["reason"], "SYN-P02" in found["van"]["reason"]] == [
         True,
         None,

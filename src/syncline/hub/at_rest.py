@@ -6,7 +6,7 @@ has captured yet, and would the guard hold what waits for it.
 
 import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 
 from syncline.engine.closing import closing
@@ -30,10 +30,13 @@ LOOK_SECONDS: Final = 5.0
 
 @dataclass
 class Found:
-    """What a look at one peer found. `uncaptured`: changes by collection that the log does not have, counted up to a limit."""
+    """What a look at one peer found.
+
+    `uncaptured`: changes by collection that the log does not have, counted up to a limit; None where they could not be counted.
+    """
 
     watermark: Offset = 0
-    uncaptured: dict[str, int] = field(default_factory=dict)
+    uncaptured: dict[str, int] | None = None
     reason: SynclineError | None = None
 
     @property
@@ -56,7 +59,7 @@ async def _look(space: Space, name: str, state: State, log: Readable) -> Found:
             identity = await peer.connect()
             verify_identity(record, identity, state.head)
             found.watermark = identity.watermark
-            await _count(space, peer, record, found)
+            found.uncaptured = await _count(space, peer, record)
             if record.stage is Stage.LIVE:
                 await _guard(space, peer, record, found, log)
     except TimeoutError:
@@ -68,18 +71,20 @@ async def _look(space: Space, name: str, state: State, log: Readable) -> Found:
     return found
 
 
-async def _count(space: Space, peer: Peer, record: PeerRecord, found: Found) -> None:
+async def _count(space: Space, peer: Peer, record: PeerRecord) -> dict[str, int]:
     """Count the changes in its history that the log does not have. Raises PeerError, as its capture would."""
     end, total = await peer.position(), 0
+    counts = dict.fromkeys(space.collections, 0)
     async with closing(peer.stream(record.position)) as history:
         async for transaction in history:
             for change in transaction.changes:
                 spec = space.collections.get(change.collection)
                 if spec is not None and spec.direction_at(peer.name) is not Direction.RECEIVE:
-                    found.uncaptured[change.collection] = found.uncaptured.get(change.collection, 0) + 1
+                    counts[change.collection] += 1
                     total += 1
             if transaction.position >= end or total >= STATUS_CHANGES_MAX:
-                return
+                break
+    return counts
 
 
 async def _guard(space: Space, peer: Peer, record: PeerRecord, found: Found, log: Readable) -> None:

@@ -99,6 +99,8 @@ class Reading:
             async with self.reader() as reader:
                 floor = reader.floor
                 found = await at_rest.look(self._space, state, reader) if look else {}
+                if await reader.refresh() != state.head:  # a hub came meanwhile: the files are ahead of what the log told
+                    found = {}
         names = list(self._space.collections)
         peers = {name: records.resting_peer(state, name, names, found.get(name)) for name in self._space.peers}
         head = {"head": state.head, "floor": floor, "bytes": log_bytes(self._space.log)}

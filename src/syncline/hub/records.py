@@ -161,7 +161,7 @@ def resting_peer(state: State, name: str, collections: Sequence[str], found: Fou
             "state": told,
             "lag_entries": max(0, state.data - captured),
             "lag_seconds": None,
-            "uncaptured": found.uncaptured.get(collection, 0) if found is not None else None,
+            "uncaptured": (found.uncaptured or {}).get(collection) if found is not None else None,
             "watermark": captured,
             **collection_report(state, name, collection),
         }
