@@ -19,7 +19,7 @@ from syncline.log.protocol import Log
 from syncline.merge.policy import RuleBook
 from syncline.merge.window import Window
 from syncline.model.entry import Entry, Kind
-from syncline.model.errors import LogBusy, LogError, LogFull, PeerError, SynclineError, UsageError
+from syncline.model.errors import LogBusy, LogError, LogFull, PeerChanged, PeerError, PeerRestored, SynclineError, UsageError
 from syncline.model.event import Event, Listener
 from syncline.model.limits import CONFIRM_SECONDS
 from syncline.model.schema import Collection
@@ -323,9 +323,12 @@ class Engine:
         _require_place(record, rejoin=rejoin)
         if approve:
             await self._stage(name, {"approved": self.state.head})
-        if rejoin and record.joined_at:
-            since = msgspec.to_builtins(record.position)
-            body = {"stage": Stage.NEW.value, "rejoining": True, "authority": authority or "", "since": since}
+        if rejoin and record.joined_at and not _is_joining(record, session):
+            # what a join has settled already must not count twice, so one that broke off trusts no history
+            again = record.footing is Stage.JOINING
+            since = None if again else msgspec.to_builtins(record.position)
+            rejoining = record.rejoining if again else True
+            body = {"stage": Stage.NEW.value, "rejoining": rejoining, "authority": authority or "", "since": since}
             await self._stage(name, body)
             await self._stop(name)
         elif record.stage is Stage.PAUSED:
@@ -356,6 +359,13 @@ def _require_place(record: PeerRecord, *, rejoin: bool) -> None:
         why = "it left this space" if record.stage is Stage.LEFT else "it was away for too long, and the log stopped waiting"
         hint = f"let it join again, by compare-and-merge: 'syncline resume {name} --rejoin'"
         raise UsageError(f"{name} takes no part", why=why, hint=hint)
+
+
+def _is_joining(record: PeerRecord, session: Session) -> bool:
+    """Whether its join is about to begin, or under way and unbroken: to begin it anew would forget what it wrote itself."""
+    if isinstance(session.reason, PeerRestored | PeerChanged):
+        return False
+    return record.footing in (Stage.NEW, Stage.JOINING)
 
 
 async def _apart(work: Coroutine[Any, Any, None]) -> None:

@@ -18,6 +18,7 @@ from syncline.engine.identity import continues
 from syncline.engine.ingest import Ingest
 from syncline.engine.memory import Memory
 from syncline.engine.range_merge import Own, RangeRows, Where, merge_range
+from syncline.engine.range_read import RangeRead, note, since
 from syncline.engine.state import PeerRecord, Stage, State
 from syncline.merge.policy import RuleBook
 from syncline.merge.transact import settle
@@ -71,27 +72,6 @@ class Progress:
     ends: deque[Offset] = field(default_factory=lambda: deque(maxlen=RANGES_AHEAD))  # where the last ranges end in the log
 
 
-@dataclass(frozen=True)
-class RangeRead:
-    """One range as it was read: after < key <= upto, nothing above offset `pin` is released since.
-
-    `lacking`: keys of the collection that are parked at the reference, so that its rows are not the space's.
-    """
-
-    after: Key | None
-    upto: Key | None
-    theirs: Chunk
-    mine: Chunk
-    pin: Offset
-    reference: str
-    lacking: frozenset[Key]
-
-    def has(self, key: Key) -> bool:
-        """Whether a key is of this range."""
-        rank = order(key)
-        return (self.after is None or rank > order(self.after)) and (self.upto is None or rank <= order(self.upto))
-
-
 class ReferenceLost(Exception):
     """The peer whose rows were being read cannot be read any more."""
 
@@ -121,13 +101,17 @@ class Joiner:
     async def begin(self, peer: Peer, identity: Identity) -> None:
         """Enter a new peer into the space. The very first one is the seed: its rows are the space's rows."""
         name, record = peer.name, self._state.peer(peer.name)
-        while not (self._has_seed(name) or name == self._seed or record.rejoining):
+        # with another footprint nobody knows what it wrote meanwhile: then all its rows count as its own, as at a first join
+        returning = record.rejoining and not identity.fresh and identity.incarnation == record.incarnation
+        while not (self._has_seed(name) or name == self._seed or returning):
             await asyncio.sleep(LOOK_SECONDS)
-        first = not self._has_seed(name) and not record.rejoining
+        first = not self._has_seed(name) and not returning
         since: Position | None = identity.position
-        if record.rejoining:
+        if returning:
             since = record.since if continues(record, identity, self._state.head) else None
         body = {
+            "rejoining": returning,
+            "authority": record.authority,
             "stage": (Stage.LIVE if first else Stage.JOINING).value,
             "position": _plain(identity.position),
             "since": _plain(since) if since is not None else None,
@@ -154,7 +138,7 @@ class Joiner:
         held: list[Change] = []
         for change in changes:
             if self.is_unjoined(name, (change.collection, change.key)):
-                _note(progress.own, change)
+                note(progress.own, change)
                 held.append(change)
             else:
                 kept.append(change)
@@ -208,7 +192,7 @@ class Joiner:
         async with closing(member.peer.stream(record.since)) as history:
             async for transaction in history:
                 for change in transaction.changes:
-                    _note(found, change)
+                    note(found, change)
                 if transaction.position >= end:
                     break
         own.bases |= found.bases  # the older base is the right one
@@ -252,13 +236,14 @@ class Joiner:
     async def _reference(self, member: Member, collection: str, *, avoid: str) -> Member:
         """A peer to read the space's rows from; not the one that has just failed, if there is another.
 
-        Not one that only sends: it need not have them. Rather one that sends, too: it has no edits that nobody heard of.
+        Not one that only sends, as long as there is another: it need not have them. Rather one that sends, too: it has no
+        edits that nobody heard of.
         """
         while True:
             ready = [one for one in self.members.values() if one.name != member.name and one.ready]
-            ready = [one for one in ready if collection not in one.sends_only]
-            if ready:
-                return min(ready, key=lambda one: (one.name == avoid, collection in one.receives_only))
+            whole = [one for one in ready if collection not in one.sends_only]
+            if whole or self._has_all(ready, member.name):
+                return min(whole or ready, key=lambda one: (one.name == avoid, collection in one.receives_only))
             if await self._lead(member.name):
                 return member
             if not any(self._comes(name) for name in self.members if name != member.name):
@@ -269,6 +254,11 @@ class Joiner:
         """Whether this peer will serve as reference: it is live, or it returns first, compared with what the log tells."""
         record = self._state.peer(name)
         return record.stage is Stage.LIVE or (record.stage is Stage.JOINING and record.alone)
+
+    def _has_all(self, ready: Sequence[Member], joining: str) -> bool:
+        """Whether one peer is all the space there is, so that it has all rows even if it only sends."""
+        others = [name for name, one in self._state.peers.items() if name != joining and one.joined_at]
+        return [one.name for one in ready] == others
 
     async def _lead(self, name: str) -> bool:
         """Whether this peer, which returns, is compared with what the log tells: nobody is live, and no other one does so."""
@@ -324,7 +314,7 @@ class Joiner:
         flying += [key for key in lacking if read.has(key)]
         rows = RangeRows(dict(read.theirs.rows), dict(read.mine.rows), flying, read.pin)
         record = self._state.peer(name)
-        authority = (record.authority if record.rejoining else "") or self._authority.get(collection.name, "")
+        authority = record.authority or self._authority.get(collection.name, "")
         own = Own(returning=True) if collection.name in member.receives_only else progress.own
         merged = merge_range(self._window, self._book[collection.name], rows, own, name, authority)
         now = self._clock.now()
@@ -351,37 +341,11 @@ class Joiner:
         for transaction, time in progress.waiting:
             if collection in member.receives_only or transaction.position <= read.mine.position:
                 continue
-            changes = _since(rows, [one for one in transaction.changes if one.collection == collection and read.has(one.key)])
+            changes = since(rows, [one for one in transaction.changes if one.collection == collection and read.has(one.key)])
             if changes:
                 late = Transaction(member.name, transaction.position, transaction.context, transaction.time, changes)
                 made.append(settle(self._window, self._book, late, offset + len(made), time))
         return made
-
-
-def _since(rows: dict[Key, Row | None], changes: Sequence[Change]) -> tuple[Change, ...]:
-    """The changes that came after these rows were read; brings the rows up to them.
-
-    Neighbouring transactions may be captured as one, and the read may lie between them: so where the images do not start
-    from the row that was read, what counts is the way from that row to the last image.
-    """
-    keyed: dict[Key, list[Change]] = {}
-    for change in changes:
-        keyed.setdefault(change.key, []).append(change)
-    kept: list[Change] = []
-    for key, own in keyed.items():
-        row, last = rows.get(key), own[-1]
-        rows[key] = last.after
-        if own[0].before == row:
-            kept += own
-        elif last.after != row:
-            kept.append(Change(last.collection, key, row, last.after, last.verdict))
-    return tuple(kept)
-
-
-def _note(own: Own, change: Change) -> None:
-    where = (change.collection, change.key)
-    own.bases.setdefault(where, change.before)
-    (own.deleted.add if change.after is None else own.deleted.discard)(where)
 
 
 async def _estimate(reference: Member, collection: Collection) -> int:
