@@ -69,7 +69,8 @@ GROUP_ROWS_MAX: Final = 10_000  # of a backlog whose commits nobody watched; lar
 TRANSACTION_ROWS_MAX: Final = 50_000  # of a transaction that is kept whole when its commits cannot be told apart
 TRIM_ROWS_MIN: Final = 1_000
 TRIM_ROWS_MAX: Final = 10_000  # that one transaction forgets
-TRIGGER_ROUNDS_MAX: Final = 8  # how often a peer's own trigger may answer the same columns of a row before it is parked
+TRIGGER_ROUNDS_MAX: Final = 8  # how often a peer's own trigger may answer a row that brings it no news before it is parked
+TRIGGER_ANSWERS_MAX: Final = 200  # how often triggers may answer one row in TRIGGER_CALM_SECONDS, whatever it brings
 SNAPSHOT_ROWS_MAX: Final = 5_000
 COMPARE_ROWS_MAX: Final = 5_000
 STATUS_CHANGES_MAX: Final = 10_000  # uncaptured changes that `status` counts at one peer before it says "or more"
@@ -77,6 +78,7 @@ STATUS_CHANGES_MAX: Final = 10_000  # uncaptured changes that `status` counts at
 # Time
 POLL_SECONDS: Final = 0.05
 BUSY_SECONDS: Final = 10.0
+TRIGGER_CALM_SECONDS: Final = 30.0  # a row that no trigger answered for so long begins to be counted anew
 TRIM_SECONDS: Final = 30.0
 FILE_CHECK_SECONDS: Final = 1.0  # how soon a peer's file that was replaced is noticed
 RETRY_SECONDS_MIN: Final = 0.05

@@ -6,10 +6,12 @@ come to rest between two peers; after some rounds the row is refused instead, an
 """
 
 import sqlite3
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 from syncline.model.change import Change, Refusal
-from syncline.model.limits import TRIGGER_ROUNDS_MAX, WINDOW_ROWS_MAX
+from syncline.model.limits import TRIGGER_ANSWERS_MAX, TRIGGER_CALM_SECONDS, TRIGGER_ROUNDS_MAX, WINDOW_ROWS_MAX
 from syncline.model.value import ABSENT, Key, Row, changed_fields
 from syncline.model.write import Op, Write
 from syncline.peers.sqlite.careful import Job
@@ -23,25 +25,47 @@ from syncline.peers.sqlite.statement import Target
 _Where = tuple[str, Key]
 
 
+@dataclass
+class _Chain:
+    """Deliveries of one row that triggers answered one after the other, and the columns the last answer changed."""
+
+    since: float
+    last: float
+    columns: frozenset[int] = frozenset()
+    rounds: int = 0
+    answers: int = 0
+
+
 class Rounds:
-    """How often a trigger answered a delivery in the same columns, per row: kept between batches, in memory."""
+    """How often triggers answered deliveries of a row: kept between batches, in memory.
 
-    def __init__(self) -> None:
-        self._answers: dict[_Where, tuple[frozenset[int], int]] = {}
+    A round is a delivery that brings nothing but what a trigger had changed, or nothing at all: a few of them are a circle.
+    Triggers of several peers may also move one another through different columns; then only the number of answers tells.
+    """
 
-    def note(self, where: _Where, ours: frozenset[int], theirs: frozenset[int]) -> int:
-        """A delivery changed columns `ours` of a row and a trigger then `theirs`. How many rounds this goes on."""
-        known, rounds = self._answers.get(where, (frozenset[int](), 0))
-        rounds = rounds + 1 if ours and ours <= known else 1
-        self.calm(where)
-        self._answers[where] = (theirs, rounds)
-        if len(self._answers) > WINDOW_ROWS_MAX:
-            self.calm(next(iter(self._answers)))  # the one that was quiet for longest
-        return rounds
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._chains: dict[_Where, _Chain] = {}
+
+    def endless(self, where: _Where, ours: frozenset[int], theirs: frozenset[int]) -> bool:
+        """A delivery changed columns `ours` of a row and a trigger then `theirs`. Whether this goes on and on."""
+        now = self._clock()
+        chain = self._chains.pop(where, None)
+        if chain is None or now - chain.last > TRIGGER_CALM_SECONDS:
+            chain = _Chain(now, now)
+        if now - chain.since > TRIGGER_CALM_SECONDS:
+            chain.since, chain.answers = now, 0
+        chain.rounds = chain.rounds + 1 if ours <= chain.columns else 1
+        chain.answers += 1
+        chain.columns, chain.last = theirs, now
+        self._chains[where] = chain
+        if len(self._chains) > WINDOW_ROWS_MAX:
+            self.calm(next(iter(self._chains)))  # the one that was quiet for longest
+        return chain.rounds > TRIGGER_ROUNDS_MAX or chain.answers > TRIGGER_ANSWERS_MAX
 
     def calm(self, where: _Where) -> None:
         """A delivery was left as it was."""
-        self._answers.pop(where, None)
+        self._chains.pop(where, None)
 
 
 class Answered(Exception):
@@ -75,7 +99,7 @@ def keep_effects(
         left = [item for seq, item in found if seq not in mine and isinstance(item, Change)]
         if not left:
             rounds.calm(where)
-        elif _round(rounds, where, mine, found, left) > TRIGGER_ROUNDS_MAX:
+        elif _is_endless(rounds, where, mine, found, left):
             answered.append(_too_often(job))
     if answered:
         raise Answered(answered)
@@ -153,14 +177,17 @@ def _should_be_seen(connection: sqlite3.Connection, job: Job) -> bool:
     return job.write.op is Op.UPSERT or job.is_there(connection)
 
 
-def _round(
+def _is_endless(
     rounds: Rounds, where: _Where, mine: Sequence[int], found: Sequence[tuple[int, Item]], left: Sequence[Change]
-) -> int:
+) -> bool:
     ours = next((item for seq, item in found if seq in mine and isinstance(item, Change)), None)
-    return rounds.note(where, _columns(ours), frozenset[int]().union(*(_columns(change) for change in left)))
+    return rounds.endless(where, _columns(ours), frozenset[int]().union(*(_columns(change) for change in left)))
 
 
 def _columns(change: Change | None) -> frozenset[int]:
-    if change is None or change.before is None or change.after is None:
+    """The columns that a change changed: all of them where a row came or went."""
+    if change is None:
         return frozenset()
+    if change.before is None or change.after is None:
+        return frozenset(range(len(change.after or change.before or ())))
     return frozenset(changed_fields(change.before, change.after))

@@ -1,13 +1,16 @@
 """C18 at large: whatever triggers do during a delivery, what was meant and what is captured after it give the tables."""
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.unit.peers.sqlite.captured import CapturedFile, Tables, replay
 from tests.unit.peers.sqlite.test_foreign_triggers import COLLECTIONS, SCHEMA, TRIGGERS
 
+from syncline.model.limits import TRIGGER_ANSWERS_MAX, TRIGGER_CALM_SECONDS, TRIGGER_ROUNDS_MAX
 from syncline.model.schema import Collection
 from syncline.model.value import Key, Row
 from syncline.model.write import Batch, Op, Write
+from syncline.peers.sqlite import effects
 from syncline.peers.sqlite.apply import Applier
 from syncline.peers.sqlite.effects import Rounds
 
@@ -84,11 +87,65 @@ def test_c18_what_was_meant_and_what_triggers_did_give_the_table(
     assert not file.sql.in_transaction
 
 
-def test_rounds_count_only_answers_in_the_same_columns() -> None:
-    rounds = Rounds()
-    where = ("t", (1,))
-    assert [rounds.note(where, frozenset({1}), frozenset({1, 2})) for _ in range(3)] == [1, 2, 3]
-    rounds.calm(where)
-    assert rounds.note(where, frozenset({1}), frozenset({2})) == 1
-    assert rounds.note(where, frozenset({1}), frozenset({2})) == 1  # it changed what the trigger had not
-    assert rounds.note(where, frozenset(), frozenset({2})) == 1
+class Watch:
+    """A clock that stands still between steps."""
+
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+NEWS, ANSWER = frozenset({1}), frozenset({2})
+WHERE = ("t", (1,))
+
+
+def _answered(rounds: Rounds, ours: frozenset[int], theirs: frozenset[int] = ANSWER) -> int:
+    """How many deliveries in a row a trigger may answer before it is too much."""
+    return next(count for count in range(TRIGGER_ANSWERS_MAX + 2) if rounds.endless(WHERE, ours, theirs))
+
+
+@pytest.mark.parametrize("ours", [ANSWER, frozenset()])
+def test_c18_deliveries_without_news_are_answered_a_few_times_only(ours: frozenset[int]) -> None:
+    rounds = Rounds(Watch())
+    assert not rounds.endless(WHERE, NEWS, ANSWER)
+    assert _answered(rounds, ours) == TRIGGER_ROUNDS_MAX - 1
+    assert rounds.endless(WHERE, ours, ANSWER), "trying again at once changes nothing"
+
+
+def test_c18_news_begins_the_rounds_anew_and_so_does_a_delivery_left_alone() -> None:
+    rounds = Rounds(Watch())
+    for _ in range(3):
+        for _ in range(TRIGGER_ROUNDS_MAX - 1):
+            assert not rounds.endless(WHERE, ANSWER, ANSWER)
+        assert not rounds.endless(WHERE, NEWS, ANSWER)
+    for _ in range(3):
+        rounds.calm(WHERE)
+        for _ in range(TRIGGER_ROUNDS_MAX):
+            assert not rounds.endless(WHERE, ANSWER, ANSWER)
+
+
+def test_c18_a_circle_through_other_columns_is_told_by_how_often_it_turns() -> None:
+    """Triggers of two peers that move one another: what comes here is never what the trigger here had changed."""
+    assert _answered(Rounds(Watch()), NEWS) == TRIGGER_ANSWERS_MAX
+
+
+def test_c18_a_row_that_a_program_changes_now_and_then_is_never_too_much() -> None:
+    watch = Watch()
+    rounds = Rounds(watch)
+    for _ in range(2 * TRIGGER_ANSWERS_MAX):
+        assert not rounds.endless(WHERE, NEWS, ANSWER)
+        watch.now += 2 * TRIGGER_CALM_SECONDS / TRIGGER_ANSWERS_MAX
+    for _ in range(2 * TRIGGER_ROUNDS_MAX):
+        watch.now += 1.01 * TRIGGER_CALM_SECONDS
+        assert not rounds.endless(WHERE, ANSWER, ANSWER)
+
+
+def test_c18_what_is_counted_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(effects, "WINDOW_ROWS_MAX", 10)
+    rounds = Rounds(Watch())
+    for number in range(100):
+        for _ in range(TRIGGER_ROUNDS_MAX):
+            assert not rounds.endless(("t", (number,)), ANSWER, ANSWER)
+    assert rounds.endless(("t", (99,)), ANSWER, ANSWER)
+    assert not rounds.endless(("t", (1,)), ANSWER, ANSWER), "the ones that were quiet for longest are forgotten"
