@@ -97,6 +97,7 @@ class Deliver:
         self._drain, self._count, self._withheld = drain, count, Withheld(record, unjoined)
         self.watermark = watermark  # durable at the peer
         self.cursor = watermark  # considered; everything between the two had nothing for this peer
+        self._fingerprint = ""  # of the entry at the cursor
         self._rows = BATCH_ROWS_MIN
 
     @property
@@ -125,7 +126,7 @@ class Deliver:
                     await self._more()
                 return
             except TimeoutError:
-                await self._apply(Batch(self.cursor, (), 0))
+                await self._apply(Batch(self.cursor, (), 0, self._fingerprint))
                 return
         await self._more()
 
@@ -137,7 +138,7 @@ class Deliver:
         self._withheld.take_in(entries)
         batch = project(entries, self._target, self._withheld)
         if not batch.rows:
-            self.cursor = batch.upto
+            self.cursor, self._fingerprint = batch.upto, batch.fingerprint
             if self.cursor - self.watermark >= FLUSH_ENTRIES and not self.caught_up:
                 await self._apply(batch)
             return
@@ -152,6 +153,7 @@ class Deliver:
         applied = await self._peer.apply(batch)
         took = monotonic() - begun
         self.watermark = self.cursor = batch.upto
+        self._fingerprint = batch.fingerprint
         for refusal in applied.refused:
             self._withheld.parked[refusal.collection, refusal.key] = None
         self._adapt(took, batch.rows)

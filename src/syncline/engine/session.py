@@ -132,6 +132,7 @@ class Session:
     async def _meet(self) -> Identity:
         identity = await self.peer.connect()
         verify_identity(self.record, identity, self._state.head)
+        await self._verify_log(identity)
         if self.record.stage in (Stage.STALE, Stage.LEFT):
             raise PeerRestored(
                 "it was away for too long" if self.record.stage is Stage.STALE else "it left this space",
@@ -140,6 +141,19 @@ class Session:
                 hint=f"let it join again by compare-and-merge: 'syncline resume {self.name} --rejoin'",
             )
         return identity
+
+    async def _verify_log(self, identity: Identity) -> None:
+        """Raise PeerRestored if the entry at the peer's watermark is not the one that it had got (torture F27)."""
+        if not self.record.holds_window or not identity.fingerprint:
+            return
+        found = await self._ingest.tail.at(identity.watermark)
+        if found is not None and found.fingerprint != identity.fingerprint:
+            raise PeerRestored(
+                "this is not the log that the peer knows",
+                peer=self.name,
+                why=f"entry {identity.watermark} is another one than it was given: the log was restored from a copy",
+                hint=f"let it join again by compare-and-merge: 'syncline resume {self.name} --rejoin'",
+            )
 
     async def _enter(self, identity: Identity) -> Identity:
         twins = [one.name for one in self._state.peers.values() if one.name != self.name and one.incarnation]

@@ -57,6 +57,12 @@ class Tail:
             return await self._read(after, rows)
         return self._slice(after + 1 - first, rows)
 
+    async def at(self, offset: Offset) -> Entry | None:
+        """The entry at an offset, if the log still has it."""
+        if not self._log.floor < offset <= self._log.head:
+            return None
+        return next(iter(await self.take(offset - 1, 1)), None)
+
     def _slice(self, start: int, rows: int) -> list[Entry]:
         taken: list[Entry] = []
         count = size = 0

@@ -48,9 +48,12 @@ def project(entries: Iterable[Entry], target: Target, blocked: Collection[tuple[
     """
     effects: dict[str, Effects] = {name: {} for name in target.shapes if name not in target.refuses}
     upto = rows = 0
+    fingerprint = ""
     peer, held = target.peer, bool(blocked)
+    entries = list(entries)
+    if entries:
+        upto, fingerprint = entries[-1].offset, entries[-1].fingerprint
     for entry in entries:
-        upto = entry.offset
         if (entry.to and entry.to != peer) or entry.kind not in DATA_KINDS:
             continue
         own = entry.peer == peer and entry.kind is Kind.CHANGE
@@ -75,7 +78,7 @@ def project(entries: Iterable[Entry], target: Target, blocked: Collection[tuple[
             continue
         writes += _group(name, keyed, target.shapes[name], target.counters[name])
         rows += len(keyed)
-    return Batch(upto, tuple(writes), rows)
+    return Batch(upto, tuple(writes), rows, fingerprint)
 
 
 def _fold(earlier: Effect, change: Change, counters: frozenset[int], *, whole: bool) -> Effect:

@@ -46,6 +46,11 @@ class Entry(msgspec.Struct, frozen=True, array_like=True):
     body: dict[str, Any] | None = None
 
     @property
+    def fingerprint(self) -> str:
+        """What tells this entry from the one that another life of the log has at its offset."""
+        return f"{self.time:x}.{self.position.major if self.position else 0:x}.{self.peer}"
+
+    @property
     def rows(self) -> int:
         """How many rows it carries."""
         return len(self.changes)

@@ -33,9 +33,12 @@ class Write(msgspec.Struct, frozen=True):
 
 
 class Batch(msgspec.Struct, frozen=True):
-    """Whole entries, folded per key, for one peer; applied in one transaction together with watermark `upto`."""
+    """Whole entries, folded per key, for one peer; applied in one transaction together with watermark `upto`.
+
+    `fingerprint` is kept beside the watermark: that of the entry at `upto`, or '' where it is not known.
+    """
 
     upto: Offset
     writes: tuple[Write, ...]
     rows: int
-    bytes: int = 0
+    fingerprint: str = ""

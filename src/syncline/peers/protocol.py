@@ -28,13 +28,17 @@ class Features(msgspec.Struct, frozen=True):
 
 
 class Identity(msgspec.Struct, frozen=True):
-    """Who answered: the peer's incarnation, the nonce of its last session, its watermark and the end of its history."""
+    """Who answered: the peer's incarnation, the nonce of its last session, its watermark and the end of its history.
+
+    `fingerprint` came with the watermark (Batch.fingerprint).
+    """
 
     incarnation: str
     nonce: str
     watermark: Offset
     position: Position
     fresh: bool  # no footprint of ours was found: never set up, or wiped
+    fingerprint: str = ""
 
 
 class Applied(msgspec.Struct, frozen=True):

@@ -70,6 +70,7 @@ class Content(msgspec.Struct):
     number: int = 0
     trimmed: int = 0
     watermark: Offset = 0
+    fingerprint: str = ""
     incarnation: str = ""
     nonce: str = ""
     captured: frozenset[str] = frozenset()
@@ -189,7 +190,7 @@ class SimDatabase:
                 break
             waiting = [(write, place) for write, place, _ in refused]
         tables.flush()
-        self.content.watermark = batch.upto
+        self.content.watermark, self.content.fingerprint = batch.upto, batch.fingerprint
         refusals = tuple(Refusal(write.collection, write.keys[place], *why) for write, place, why in refused)
         return self._commit((), refusals, echo=True)
 

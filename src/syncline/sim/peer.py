@@ -31,7 +31,8 @@ class SimPeer:
         """Who is there."""
         content = self.database.content
         end = self.database.end
-        return Identity(content.incarnation, content.nonce, content.watermark, end, fresh=not content.incarnation)
+        fresh, fingerprint = not content.incarnation, content.fingerprint
+        return Identity(content.incarnation, content.nonce, content.watermark, end, fresh=fresh, fingerprint=fingerprint)
 
     async def inspect(self) -> dict[str, Table]:
         """The tables."""

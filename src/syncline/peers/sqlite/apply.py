@@ -81,7 +81,9 @@ class Applier:
                 blob = msgspec.msgpack.encode(tuple(refused))
                 connection.execute(f"UPDATE {CHANGELOG} SET a0 = ? WHERE seq = ?", (blob, mark))
             self.trim()
-            connection.execute(f"UPDATE {STATE} SET applying = 0, watermark = ?", (batch.upto,))
+            connection.execute(
+                f"UPDATE {STATE} SET applying = 0, watermark = ?, fingerprint = ?", (batch.upto, batch.fingerprint)
+            )
             connection.execute("COMMIT")
         except BaseException:
             if connection.in_transaction:

@@ -1,6 +1,7 @@
 -- Everything that Syncline keeps in a user's file, besides its triggers. Removed by 'syncline teardown'.
 
 -- One row. `applying` is 1 inside Syncline's own transactions, for triggers of yours that shall leave them alone.
+-- `fingerprint` tells the entry at `watermark` from the one that another life of the log has there.
 -- `trimmed` is the last changelog record that was forgotten, `trimmed_watermark` the watermark that held there.
 CREATE TABLE IF NOT EXISTS _syncline_state (
   one INTEGER PRIMARY KEY CHECK (one = 1),
@@ -9,6 +10,7 @@ CREATE TABLE IF NOT EXISTS _syncline_state (
   nonce TEXT NOT NULL DEFAULT '',
   applying INTEGER NOT NULL DEFAULT 0,
   watermark INTEGER NOT NULL DEFAULT 0,
+  fingerprint TEXT NOT NULL DEFAULT '',
   trimmed INTEGER NOT NULL DEFAULT 0,
   trimmed_watermark INTEGER NOT NULL DEFAULT 0
 );

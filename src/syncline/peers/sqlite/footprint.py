@@ -28,6 +28,7 @@ class State(msgspec.Struct, frozen=True):
     incarnation: str
     nonce: str
     watermark: Offset
+    fingerprint: str
     trimmed: int
     trimmed_watermark: Offset
 
@@ -74,7 +75,8 @@ def read_identity(connection: sqlite3.Connection, peer: str) -> Identity:
     state = read_state(connection, peer)
     if state is None:
         return Identity("", "", 0, Position(0), fresh=True)
-    return Identity(state.incarnation, state.nonce, state.watermark, read_end(connection), fresh=False)
+    end = read_end(connection)
+    return Identity(state.incarnation, state.nonce, state.watermark, end, fresh=False, fingerprint=state.fingerprint)
 
 
 def install(connection: sqlite3.Connection, peer: str, collections: Sequence[Collection], incarnation: str) -> Identity:
