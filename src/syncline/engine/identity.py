@@ -25,6 +25,12 @@ def continues(record: PeerRecord, shown: Identity, head: Offset) -> bool:
     return bool(record.incarnation) and record.since is not None and not _evidence(record, shown, head, record.since)
 
 
+def knows_its_own(record: PeerRecord, shown: Identity) -> bool:
+    """Whether a peer that comes back can tell what it wrote itself since the log last heard of it."""
+    known = not shown.fresh and shown.incarnation == record.incarnation
+    return known and (record.since is None or shown.forgotten <= record.since)
+
+
 def _evidence(record: PeerRecord, shown: Identity, head: Offset, position: Position | None) -> str:
     if shown.fresh:
         return "Syncline's tables are gone from it: it was replaced, or torn down by hand"
@@ -36,6 +42,8 @@ def _evidence(record: PeerRecord, shown: Identity, head: Offset, position: Posit
         return f"it has entries up to {shown.watermark}, but the log ends at {head}: the log was restored from a copy"
     if shown.watermark < record.captured and record.captured != record.joined_at:
         return f"its watermark {shown.watermark} is behind {record.captured}, which it had confirmed: it went back in time"
+    if position is not None and shown.forgotten > position:
+        return f"it has forgotten its history up to {shown.forgotten.major}, which this log does not have: the log went back"
     if position is not None and shown.position < position:
         return f"its history ends at {shown.position.major}, before {position.major}, which was captured from it"
     return ""

@@ -14,7 +14,7 @@ from typing import Protocol
 
 from syncline.engine.clock import Clock
 from syncline.engine.closing import closing
-from syncline.engine.identity import continues
+from syncline.engine.identity import continues, knows_its_own
 from syncline.engine.ingest import Ingest
 from syncline.engine.memory import Memory
 from syncline.engine.range_merge import Own, RangeRows, Where, merge_range
@@ -101,8 +101,8 @@ class Joiner:
     async def begin(self, peer: Peer, identity: Identity) -> None:
         """Enter a new peer into the space. The very first one is the seed: its rows are the space's rows."""
         name, record = peer.name, self._state.peer(peer.name)
-        # with another footprint nobody knows what it wrote meanwhile: then all its rows count as its own, as at a first join
-        returning = record.rejoining and not identity.fresh and identity.incarnation == record.incarnation
+        # where nobody knows what it wrote meanwhile, all its rows count as its own, as at a first join
+        returning = record.rejoining and knows_its_own(record, identity)
         while not (self._has_seed(name) or name == self._seed or returning):
             await asyncio.sleep(LOOK_SECONDS)
         first = not self._has_seed(name) and not returning

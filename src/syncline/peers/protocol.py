@@ -30,7 +30,7 @@ class Features(msgspec.Struct, frozen=True):
 class Identity(msgspec.Struct, frozen=True):
     """Who answered: the peer's incarnation, the nonce of its last session, its watermark and the end of its history.
 
-    `fingerprint` came with the watermark (Batch.fingerprint).
+    `fingerprint` came with the watermark (Batch.fingerprint). `forgotten`: its history up to there is gone, or acknowledged.
     """
 
     incarnation: str
@@ -39,6 +39,7 @@ class Identity(msgspec.Struct, frozen=True):
     position: Position
     fresh: bool  # no footprint of ours was found: never set up, or wiped
     fingerprint: str = ""
+    forgotten: Position = Position(0)
 
 
 class Applied(msgspec.Struct, frozen=True):

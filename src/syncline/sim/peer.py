@@ -32,7 +32,8 @@ class SimPeer:
         content = self.database.content
         end = self.database.end
         fresh, fingerprint = not content.incarnation, content.fingerprint
-        return Identity(content.incarnation, content.nonce, content.watermark, end, fresh=fresh, fingerprint=fingerprint)
+        forgotten = Position(content.trimmed)
+        return Identity(content.incarnation, content.nonce, content.watermark, end, fresh, fingerprint, forgotten)
 
     async def inspect(self) -> dict[str, Table]:
         """The tables."""

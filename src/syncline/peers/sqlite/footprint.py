@@ -75,8 +75,8 @@ def read_identity(connection: sqlite3.Connection, peer: str) -> Identity:
     state = read_state(connection, peer)
     if state is None:
         return Identity("", "", 0, Position(0), fresh=True)
-    end = read_end(connection)
-    return Identity(state.incarnation, state.nonce, state.watermark, end, fresh=False, fingerprint=state.fingerprint)
+    end, forgotten = read_end(connection), Position(state.trimmed)
+    return Identity(state.incarnation, state.nonce, state.watermark, end, False, state.fingerprint, forgotten)
 
 
 def install(connection: sqlite3.Connection, peer: str, collections: Sequence[Collection], incarnation: str) -> Identity:
