@@ -14,9 +14,9 @@ from typing import Final, TypeVar
 
 from syncline.model import limits
 from syncline.model.change import Transaction
-from syncline.model.errors import PeerChanged, PeerRestored, PeerUnsafe
+from syncline.model.errors import PeerBusy, PeerChanged, PeerRestored, PeerUnsafe
 from syncline.model.stamp import Offset, Position
-from syncline.peers.sqlite.connect import Place, errors, moved, primary_code
+from syncline.peers.sqlite.connect import Place, errors, moved
 from syncline.peers.sqlite.decode import decode
 from syncline.peers.sqlite.features import CHANGELOG, WATERMARK
 from syncline.peers.sqlite.footprint import MILLIS, find_damage, millis_of, needs_refresh, position, read_end, read_state, width
@@ -197,10 +197,10 @@ async def patiently(place: Place, poll_seconds: float, work: Callable[[], _T]) -
     """Run a short read on this thread; try again for a while when another program has the file locked. Raises PeerError."""
     deadline = time.monotonic() + limits.BUSY_SECONDS
     while True:
-        with errors(place, "reading"):
-            try:
+        try:
+            with errors(place, "reading"):
                 return work()
-            except sqlite3.OperationalError as error:
-                if primary_code(error) not in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED) or time.monotonic() > deadline:
-                    raise
+        except PeerBusy:
+            if time.monotonic() > deadline:
+                raise
         await asyncio.sleep(poll_seconds)

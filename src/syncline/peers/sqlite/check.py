@@ -7,7 +7,7 @@ from typing import Final, TypedDict
 
 from syncline.model.errors import MissingTable, NoKey, Problem, TablesDiffer, UnknownColumn
 from syncline.model.limits import COLUMNS_MAX, KEY_COLUMNS_MAX, NAME_CHARS_MAX
-from syncline.model.schema import Collection, Kind
+from syncline.model.schema import Collection, Column, Kind
 from syncline.model.words import counted
 from syncline.peers.sqlite import statement
 from syncline.peers.sqlite.features import CHANGELOG, LAYOUT, PREFIX, STATE, quote
@@ -99,7 +99,7 @@ def _columns(entry: Catalog, collection: Collection, where: Where) -> Iterator[P
         elif column.generated:
             hint = "leave it out: each peer computes it"
             yield TablesDiffer("a generated column cannot be written", hint=hint, column=name, **where)
-        elif kind in _CHANGED[column.affinity] and (kind is not column.kind):
+        elif _is_changed(kind, column, in_key=name in collection.key):
             declared = column.declared or "without a type"
             why = f"it is declared {declared}, so SQLite would turn {kind} values into others"
             hint = "declare the column alike at all peers"
@@ -107,6 +107,12 @@ def _columns(entry: Catalog, collection: Collection, where: Where) -> Iterator[P
     if len(collection.columns) > COLUMNS_MAX or len(collection.key) > KEY_COLUMNS_MAX:
         why = f"at most {COLUMNS_MAX} columns and {KEY_COLUMNS_MAX} key columns"
         yield TablesDiffer("the table is too wide", why=why, hint="split it", **where)
+
+
+def _is_changed(kind: Kind, column: Column, *, in_key: bool) -> bool:
+    """Whether the column would turn values of this kind into others. Reals in a key without that type are read as integers."""
+    loose = in_key and kind is Kind.REAL and column.affinity == "BLOB"
+    return kind is not column.kind and (loose or kind in _CHANGED[column.affinity])
 
 
 def _key(connection: sqlite3.Connection, entry: Catalog, collection: Collection, where: Where) -> Iterator[Problem]:

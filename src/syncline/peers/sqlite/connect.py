@@ -44,18 +44,32 @@ def parse_url(name: str, url: str) -> Place:
 
 
 def open_reader(place: Place) -> sqlite3.Connection:
-    """A connection that reads and never waits for a lock. Raises PeerError."""
-    return _open(place, 0.0)
+    """A connection that reads and never waits for a lock: whoever reads tries again. Raises PeerError."""
+    return _open(place)
 
 
 def open_writer(place: Place, busy_seconds: float) -> sqlite3.Connection:
-    """A connection that writes, and waits for other writers. Its commits are on the disk when they return."""
-    connection = _open(place, busy_seconds)
-    with errors(place, "opening"):
+    """A connection that writes. Its commits are on the disk when they return.
+
+    Only what is done with it waits for other writers, not the opening. Raises PeerError.
+    """
+    connection = _open(place)
+    with closed_unless(connection), errors(place, "opening"):
         # synchronous FULL: the watermark that capture reports as confirmed must survive a power cut
         for pragma in ("synchronous=FULL", "temp_store=MEMORY", "wal_autocheckpoint=32000", f"cache_size=-{_CACHE_PAGES_KIB}"):
             connection.execute(f"PRAGMA {pragma}").fetchall()
+        connection.execute(f"PRAGMA busy_timeout={int(busy_seconds * 1000)}").fetchall()
     return connection
+
+
+@contextmanager
+def closed_unless(connection: sqlite3.Connection) -> Iterator[None]:
+    """Close the connection if the block fails."""
+    try:
+        yield
+    except BaseException:
+        connection.close()
+        raise
 
 
 def create_file(place: Place) -> None:
@@ -83,7 +97,7 @@ def _may(path: Path, mode: int) -> bool:
     return os.access(path, mode, effective_ids=os.access in os.supports_effective_ids)
 
 
-def _open(place: Place, busy_seconds: float) -> sqlite3.Connection:
+def _open(place: Place) -> sqlite3.Connection:
     require_version(sqlite3.sqlite_version_info)
     if not is_there(place):
         raise _no_file(place, "there is no such file")
@@ -92,15 +106,12 @@ def _open(place: Place, busy_seconds: float) -> sqlite3.Connection:
     uri = f"file:{quote(str(place.path))}?mode=rw"
     with errors(place, "opening"):
         connection = sqlite3.connect(
-            uri, uri=True, isolation_level=None, check_same_thread=False, timeout=busy_seconds, cached_statements=_STATEMENTS
+            uri, uri=True, isolation_level=None, check_same_thread=False, timeout=0.0, cached_statements=_STATEMENTS
         )
-        try:
+        with closed_unless(connection):
             # foreign_keys OFF: what a cascade did at its origin was captured there, row by row
             for pragma in ("foreign_keys=OFF", "recursive_triggers=OFF", "schema_version"):
                 connection.execute(f"PRAGMA {pragma}").fetchall()
-        except sqlite3.Error:
-            connection.close()
-            raise
     return connection
 
 

@@ -7,11 +7,10 @@ stored only if it reads back as it was. Bulk functions work by columns, at C spe
 import math
 import re
 from collections.abc import Sequence
-from itertools import chain
 from typing import Final, TypeAlias
 
 from syncline.model.limits import VALUE_BYTES_MAX
-from syncline.model.value import ABSENT, INT64_MAX, INT64_MIN, Row, Tagged, Value, real, to_float
+from syncline.model.value import INT64_MAX, INT64_MIN, Row, Tagged, Value, real, to_float
 
 Native: TypeAlias = int | float | str | bytes | None
 
@@ -60,6 +59,19 @@ def _floats(column: Sequence[object]) -> list[object]:
 def read_row(row: Sequence[object]) -> Row:
     """One row as sqlite3 gives it."""
     return tuple(real(value) if type(value) is float else value for value in row)  # type: ignore[misc]
+
+
+def as_compared(column: Sequence[Value]) -> Sequence[Value]:
+    """A key column as SQLite compares it: 1.0 is 1, and -0.0 is 0. Else one row could have two keys."""
+    return list(map(_compared, column)) if Tagged in set(map(type, column)) else column
+
+
+def _compared(value: Value) -> Value:
+    if type(value) is Tagged and value.kind == "real":
+        number = to_float(value)
+        if number.is_integer() and INT64_MIN <= number <= INT64_MAX:  # no integer of SQLite's is equal to a larger real
+            return int(number)
+    return value
 
 
 def size_of(row: Sequence[object]) -> int:
@@ -144,8 +156,3 @@ def _real(value: float, affinity: str) -> float:
     if affinity in _NUMERIC and value.is_integer() and INT64_MIN < value < INT64_MAX:
         raise Unstorable("affinity", f"the column would turn the real {value!r} into an integer")
     return value
-
-
-def absent_in(rows: Sequence[Row]) -> bool:
-    """Whether some value was not sent."""
-    return type(ABSENT) in set(map(type, chain.from_iterable(rows)))

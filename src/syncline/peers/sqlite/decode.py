@@ -11,7 +11,7 @@ import msgspec
 from syncline.model.change import Change, Refusal, Verdict
 from syncline.model.stamp import Offset
 from syncline.model.value import Key, Row, Value
-from syncline.peers.sqlite.convert import read_columns
+from syncline.peers.sqlite.convert import as_compared, read_columns
 from syncline.peers.sqlite.features import EVENTS, WATERMARK, Event
 from syncline.peers.sqlite.layout import Layout
 
@@ -97,6 +97,8 @@ def _mark(record: Record) -> Mark:
 def _items(layout: Layout, events: Sequence[int], columns: Sequence[Sequence[object]], idle: bool) -> list[Item]:
     width = 2 * len(layout.columns)
     old, new = read_columns(columns[0:width:2]), read_columns(columns[1:width:2])
+    for place in layout.loose:
+        old[place], new[place] = as_compared(old[place]), as_compared(new[place])
     new = [was if was == now else now for was, now in zip(old, new, strict=True)]  # a column that nobody changed, once
     name, places = layout.collection, layout.key_places
     before, after = zip(*old, strict=True), zip(*new, strict=True)

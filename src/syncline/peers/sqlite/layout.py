@@ -10,10 +10,14 @@ import msgspec
 
 from syncline.model.schema import Collection
 from syncline.peers.sqlite.features import LAYOUT
+from syncline.peers.sqlite.inspect import affinity_of
 
 
 class Layout(msgspec.Struct, frozen=True, dict=True):
-    """One layout. `active`: its triggers are installed. `installed`: their text, by name, as they were created."""
+    """One layout. `active`: its triggers are installed. `installed`: their text, by name, as they were created.
+
+    `loose`: the places of key columns that may hold a number as an integer or as a real, as the table is now.
+    """
 
     number: int
     collection: str
@@ -22,6 +26,7 @@ class Layout(msgspec.Struct, frozen=True, dict=True):
     key: tuple[str, ...]
     active: bool = True
     installed: dict[str, str] = {}
+    loose: tuple[int, ...] = ()
 
     @cached_property
     def key_places(self) -> tuple[int, ...]:
@@ -36,14 +41,22 @@ class Layout(msgspec.Struct, frozen=True, dict=True):
 def load_layouts(connection: sqlite3.Connection) -> dict[int, Layout]:
     """Every layout by its number."""
     sql = f"SELECT number, collection, tbl, columns, key, active, installed FROM {LAYOUT} ORDER BY number"
-    return {row[0]: _layout(row) for row in connection.execute(sql).fetchall()}
+    return {row[0]: _layout(connection, row) for row in connection.execute(sql).fetchall()}
 
 
-def _layout(row: tuple[int, str, str, str, str, int, str]) -> Layout:
+def _layout(connection: sqlite3.Connection, row: tuple[int, str, str, str, str, int, str]) -> Layout:
     number, collection, table, columns, key, active, installed = row
     names = msgspec.json.decode(columns, type=tuple[str, ...])
     parts = msgspec.json.decode(key, type=tuple[str, ...])
-    return Layout(number, collection, table, names, parts, bool(active), msgspec.json.decode(installed, type=dict[str, str]))
+    texts, loose = msgspec.json.decode(installed, type=dict[str, str]), loose_places(connection, table, names, parts)
+    return Layout(number, collection, table, names, parts, bool(active), texts, loose)
+
+
+def loose_places(connection: sqlite3.Connection, table: str, columns: tuple[str, ...], key: tuple[str, ...]) -> tuple[int, ...]:
+    """Where in a row the key columns are that may hold one number both as an integer and as a real."""
+    declared = dict(connection.execute("SELECT name, upper(type) FROM pragma_table_xinfo(?)", (table,)).fetchall())
+    loose = {name for name in key if name in declared and affinity_of(declared[name]) not in ("TEXT", "REAL")}
+    return tuple(place for place, name in enumerate(columns) if name in loose)
 
 
 def save_layout(connection: sqlite3.Connection, layout: Layout) -> None:

@@ -27,7 +27,16 @@ from syncline.peers.protocol import Applied, Chunk, Digest, Identity
 from syncline.peers.sqlite import check, footprint, inspect, snapshot
 from syncline.peers.sqlite.apply import Applier
 from syncline.peers.sqlite.capture import Capture, patiently
-from syncline.peers.sqlite.connect import Place, create_file, errors, is_there, open_reader, open_writer, parse_url
+from syncline.peers.sqlite.connect import (
+    Place,
+    closed_unless,
+    create_file,
+    errors,
+    is_there,
+    open_reader,
+    open_writer,
+    parse_url,
+)
 from syncline.peers.sqlite.digest import Summing
 from syncline.peers.sqlite.features import FEATURES, STATE
 from syncline.peers.sqlite.layout import load_layouts
@@ -41,7 +50,8 @@ class _Open:
 
     def __init__(self, place: Place) -> None:
         self.reader = open_reader(place)
-        self.writer = open_writer(place, limits.BUSY_SECONDS)
+        with closed_unless(self.reader):
+            self.writer = open_writer(place, limits.BUSY_SECONDS)
         self.thread = ThreadPoolExecutor(1, thread_name_prefix=f"sqlite-{place.peer}")
 
     def close(self) -> None:
@@ -71,7 +81,7 @@ class SqlitePeer:
         await self.close()
         if self.place.create and not is_there(self.place):
             return Identity("", "", 0, Position(0), fresh=True)
-        self._open = _Open(self.place)
+        self._open = await patiently(self.place, self._poll_seconds, lambda: _Open(self.place))
         return await self._read(partial(footprint.read_identity, peer=self.name))
 
     async def inspect(self) -> dict[str, Table]:
@@ -219,7 +229,7 @@ class SqlitePeer:
         while True:
             read = partial(snapshot.read_range, source=source, after=after, upto=upto, limit=limits.CAPTURE_ROWS_MAX)
             found = await self._read(read)
-            rows = snapshot.with_keys(collection, found.rows)
+            rows = snapshot.with_keys(collection, source, found.rows)
             summing.add(rows)
             if found.whole and len(rows) < limits.CAPTURE_ROWS_MAX:
                 return summing.finish()

@@ -31,12 +31,13 @@ class Rows(NamedTuple):
 class Source(NamedTuple):
     """Where rows come from: SELECT `columns` FROM `table` `tail`; `names` are the columns' plain names.
 
-    `identity` are the columns that find one row again.
+    `identity` are the columns that find one row again; `loose` are places of key columns, see Layout.
     """
 
     table: str
     columns: tuple[str, ...]
     identity: tuple[str, ...]
+    loose: tuple[int, ...] = ()
 
 
 def read(connection: sqlite3.Connection, source: Source, tail: str, params: Sequence[object]) -> Rows:
@@ -131,6 +132,6 @@ def _value(select: Callable[[str], Native | None], column: str) -> object:
     return row[0] if row else None
 
 
-def columns_of(table: str, names: Sequence[str], key: Sequence[str]) -> Source:
+def columns_of(table: str, names: Sequence[str], key: Sequence[str], loose: tuple[int, ...] = ()) -> Source:
     """A source over plain columns of a user's table."""
-    return Source(quote(table), tuple(map(quote, names)), tuple(map(quote, key)))
+    return Source(quote(table), tuple(map(quote, names)), tuple(map(quote, key)), loose)

@@ -10,9 +10,10 @@ from syncline.model.schema import Collection
 from syncline.model.stamp import Offset, Position
 from syncline.model.value import Key, Row, Value
 from syncline.peers.protocol import Chunk
-from syncline.peers.sqlite.convert import Native, Unstorable, bind, read_columns
+from syncline.peers.sqlite.convert import Native, Unstorable, as_compared, bind, read_columns
 from syncline.peers.sqlite.footprint import read_end, read_state
 from syncline.peers.sqlite.inspect import kind_of_table
+from syncline.peers.sqlite.layout import loose_places
 from syncline.peers.sqlite.reading import Rows, Source, columns_of, read
 
 _KEYS_A_TIME = 200
@@ -35,7 +36,8 @@ def source_of(connection: sqlite3.Connection, collection: Collection, peer: str)
     if kind_of_table(connection, table) != "table":
         hint = "create it, or correct 'at' in the configuration"
         raise PeerChanged("there is no such table", hint=hint, peer=peer, collection=collection.name, table=table)
-    return columns_of(table, collection.columns, collection.key)
+    loose = loose_places(connection, table, collection.columns, collection.key)
+    return columns_of(table, collection.columns, collection.key, loose)
 
 
 def moment(connection: sqlite3.Connection, peer: str) -> tuple[Position, Offset]:
@@ -50,7 +52,7 @@ def read_chunk(
     """See the protocol. Call inside a snapshot."""
     source = source_of(connection, collection, peer)
     found = read_range(connection, source, after, upto, limit + 1)
-    rows = with_keys(collection, found.rows[:limit])
+    rows = with_keys(collection, source, found.rows[:limit])
     done = found.whole and len(found.rows) <= limit
     return Chunk(tuple(rows), rows[-1][0] if rows else None, done, *moment(connection, peer))
 
@@ -82,11 +84,13 @@ def _bind(value: Value) -> tuple[str, Native]:
         return "?", str(value)
 
 
-def with_keys(collection: Collection, rows: Sequence[tuple[object, ...]]) -> list[tuple[Key, Row]]:
+def with_keys(collection: Collection, source: Source, rows: Sequence[tuple[object, ...]]) -> list[tuple[Key, Row]]:
     """Rows as the model has them, each with its key."""
     if not rows:
         return []
     columns = read_columns(list(zip(*rows, strict=True)))
+    for place in source.loose:
+        columns[place] = as_compared(columns[place])
     keys: list[Key] = list(zip(*(columns[place] for place in collection.key_places), strict=True))
     return list(zip(keys, zip(*columns, strict=True), strict=True))
 
@@ -96,8 +100,8 @@ def read_keys(connection: sqlite3.Connection, peer: str, collection: Collection,
     source = source_of(connection, collection, peer)
     rows: list[tuple[Key, Row]] = []
     for start in range(0, len(keys), _KEYS_A_TIME):
-        rows += with_keys(collection, _some(connection, source, keys[start : start + _KEYS_A_TIME]))
-    wanted = set(keys)  # 1 and 1.0 are one key to SQLite, but not to us
+        rows += with_keys(collection, source, _some(connection, source, keys[start : start + _KEYS_A_TIME]))
+    wanted = set(keys)  # a column may take '1' for 1, which is another key to us
     found = tuple(pair for pair in rows if pair[0] in wanted)
     return Chunk(found, found[-1][0] if found else None, True, *moment(connection, peer))
 

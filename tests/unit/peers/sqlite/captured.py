@@ -13,8 +13,8 @@ from syncline.peers.sqlite.footprint import MILLIS, install, needs_refresh, refr
 from syncline.peers.sqlite.group import Grouper
 from syncline.peers.sqlite.inspect import catalog
 from syncline.peers.sqlite.layout import load_layouts
-from syncline.peers.sqlite.reading import Source, columns_of, read
-from syncline.peers.sqlite.snapshot import with_keys
+from syncline.peers.sqlite.reading import Source, read
+from syncline.peers.sqlite.snapshot import source_of, with_keys
 
 Tables = dict[tuple[str, Key], Row]
 
@@ -43,8 +43,8 @@ class CapturedFile:
         """Every row of every collection."""
         found: Tables = {}
         for collection in self.collections:
-            source = columns_of(collection.table_at("here"), collection.columns, collection.key)
-            rows = with_keys(collection, read(self.sql, source, "", ()).rows)
+            source = source_of(self.sql, collection, "here")
+            rows = with_keys(collection, source, read(self.sql, source, "", ()).rows)
             found |= {(collection.name, key): row for key, row in rows}
         return found
 

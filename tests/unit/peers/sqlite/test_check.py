@@ -13,6 +13,7 @@ from syncline.peers.sqlite import open_peer
 
 T = Collection("t", ("id", "v"), ("id",))
 NO_KEY = Collection("t", ("id", "v"), ())
+REAL_KEY = Collection("t", ("id", "v"), ("id",), (Kind.REAL, Kind.ANY))
 KINDS = Collection("t", ("id", "v"), ("id",), (Kind.INTEGER, Kind.TEXT))
 
 CASES: dict[str, tuple[str, Collection, str]] = {
@@ -36,6 +37,7 @@ CASES: dict[str, tuple[str, Collection, str]] = {
     ),
     "d43 utf-16": ("PRAGMA encoding='UTF-16'; CREATE TABLE t (id INTEGER PRIMARY KEY, v)", T, "the file is not UTF-8"),
     "d44 affinity": ("CREATE TABLE t (id INTEGER PRIMARY KEY, v INT)", KINDS, "a column would change values"),
+    "d44 real key": ("CREATE TABLE t (id NOT NULL PRIMARY KEY, v)", REAL_KEY, "a column would change values"),
     "collision": (
         "CREATE TABLE t (id INTEGER PRIMARY KEY, v); CREATE TABLE _syncline_mine (x)",
         T,

@@ -10,7 +10,17 @@ from hypothesis import strategies as st
 
 from syncline.model.limits import VALUE_BYTES_MAX
 from syncline.model.value import ABSENT, Tagged, Value, real
-from syncline.peers.sqlite.convert import OVERSIZE, Unstorable, bind, bulk, decode_text, read_columns, read_row, store
+from syncline.peers.sqlite.convert import (
+    OVERSIZE,
+    Unstorable,
+    as_compared,
+    bind,
+    bulk,
+    decode_text,
+    read_columns,
+    read_row,
+    store,
+)
 
 AFFINITIES = {"BLOB": "", "TEXT": "TEXT", "INTEGER": "INT", "NUMERIC": "DECIMAL(20,4)", "REAL": "DOUBLE"}
 number_texts = st.from_regex(r"[ \t]*[+-]?[0-9]{0,3}\.?[0-9]{0,3}([eE][+-]?[0-9]{0,2})?[ \n]*", fullmatch=True)
@@ -159,3 +169,17 @@ def test_d37_what_was_too_large_to_travel_is_refused_with_its_size() -> None:
 def test_columns_are_read_with_floats_tagged_and_nothing_else_touched() -> None:
     columns: list[tuple[object, ...]] = [(1, None, "a"), (1.5, 2, -0.0), (b"x", "y", math.inf)]
     assert read_columns(columns) == [(1, None, "a"), [real(1.5), 2, real(-0.0)], [b"x", "y", real(math.inf)]]
+
+
+def test_d4_numbers_in_a_key_are_one_value_exactly_where_sqlite_takes_them_for_one() -> None:
+    connection = sqlite3.connect(":memory:")
+    floats = [-0.0, 0.0, 1.0, -1.0, 1.5, 2.0**53, -(2.0**63), 2.0**63, 1e300, math.inf, math.nextafter(2.0**63, 0)]
+    numbers: list[int | float] = [*floats, 0, 1, -1, 2**53, 2**53 + 1, -(2**63), -(2**63) + 1, 2**63 - 1]
+    read = as_compared([real(one) if isinstance(one, float) else one for one in numbers])
+    for here, one in zip(numbers, read, strict=True):
+        for there, other in zip(numbers, read, strict=True):
+            (equal,) = connection.execute("SELECT ? = ?", (here, there)).fetchone()
+            assert (one == other) == bool(equal), (here, there)
+    others: list[Value] = ["1.0", b"1.0", None, Tagged("rawtext", "ff")]
+    assert as_compared(others) == others
+    connection.close()
