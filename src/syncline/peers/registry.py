@@ -11,7 +11,8 @@ from syncline.model.errors import PeerUnsafe
 from syncline.peers.protocol import Peer
 
 GROUP: Final = "syncline.peers"
-BUILT_IN: Final = {"sqlite": EntryPoint("sqlite", "syncline.peers.sqlite:open_peer", GROUP)}
+_KINDS: Final = {"sqlite": "sqlite", "postgresql": "postgres", "postgres": "postgres"}  # scheme -> folder
+BUILT_IN: Final = {scheme: EntryPoint(scheme, f"syncline.peers.{folder}:open_peer", GROUP) for scheme, folder in _KINDS.items()}
 
 
 class OpenPeer(Protocol):
@@ -42,5 +43,6 @@ def open_peer(name: str, url: str, *, poll_seconds: float = limits.POLL_SECONDS)
         opener = cast(OpenPeer, point.load())
     except ImportError as error:
         what = f"the {scheme} kind of peer cannot be loaded"
-        raise PeerUnsafe(what, why=str(error), hint=f"install it: pip install 'syncline[{scheme}]'", peer=name) from error
+        extra = _KINDS.get(scheme, scheme)
+        raise PeerUnsafe(what, why=str(error), hint=f"install it: pip install 'syncline[{extra}]'", peer=name) from error
     return opener(name, url, poll_seconds=poll_seconds)

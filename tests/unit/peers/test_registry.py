@@ -13,13 +13,13 @@ def test_a_built_in_kind_is_found_without_an_installation(monkeypatch: pytest.Mo
     monkeypatch.setattr(registry, "entry_points", lambda group: [])
     peer = registry.open_peer("van", "SQLite:///van.db")
     assert isinstance(peer, SqlitePeer)
-    assert (peer.name, peer.features.kind, registry.schemes()) == ("van", "sqlite", frozenset({"sqlite"}))
+    assert (peer.name, peer.features.kind, registry.schemes()) == ("van", "sqlite", frozenset({"sqlite", "postgresql", "postgres"}))
 
 
 def test_an_installed_kind_is_found_by_its_entry_point(monkeypatch: pytest.MonkeyPatch) -> None:
     point = EntryPoint("other", "syncline.peers.sqlite:open_peer", registry.GROUP)
     monkeypatch.setattr(registry, "entry_points", lambda group: [point])
-    assert registry.schemes() == {"sqlite", "other"}
+    assert registry.schemes() == {*registry.BUILT_IN, "other"}
     broken = EntryPoint("broken", "syncline.no_such_module:open_peer", registry.GROUP)
     monkeypatch.setattr(registry, "entry_points", lambda group: [broken])
     with pytest.raises(PeerUnsafe, match="pip install"):

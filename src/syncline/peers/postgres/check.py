@@ -1,0 +1,230 @@
+"""What stands against synchronising a PostgreSQL database, and what would merely be better: read-only, all at once."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final, TypedDict
+
+from syncline.model.errors import MissingTable, NoKey, Problem, TablesDiffer, UnknownColumn
+from syncline.model.limits import COLUMNS_MAX, KEY_COLUMNS_MAX
+from syncline.model.schema import Collection
+from syncline.peers.postgres.connect import Connection, Place
+from syncline.peers.postgres.features import PREFIX, VERSION_MIN, quote
+from syncline.peers.postgres.footprint import exists, fetch
+from syncline.peers.postgres.inspect import Catalog, catalogs
+
+_SERVER_SQL: Final = (
+    "SELECT current_setting('server_version_num')::int, current_setting('wal_level'), current_setting('server_encoding'), "
+    "current_setting('max_replication_slots')::int - (SELECT count(*) FROM pg_catalog.pg_replication_slots)::int, "
+    "current_setting('max_wal_senders')::int - (SELECT count(*) FROM pg_catalog.pg_stat_replication)::int, "
+    "pg_catalog.pg_is_in_recovery(), r.rolreplication OR r.rolsuper, "
+    "pg_catalog.has_database_privilege(pg_catalog.current_database(), 'CREATE'), "
+    "pg_catalog.has_database_privilege(pg_catalog.current_database(), 'TEMPORARY'), "
+    "pg_catalog.current_database()::text, r.rolname::text, "
+    "(SELECT count(*) FROM pg_catalog.pg_replication_slots WHERE database = pg_catalog.current_database() "
+    "AND pg_catalog.starts_with(slot_name::text, %s))::int, "
+    "EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = 'rds_replication') "
+    "FROM pg_catalog.pg_roles AS r WHERE r.rolname = current_user"
+)
+
+
+class Where(TypedDict):
+    """Where a problem is, as every message names it."""
+
+    peer: str
+    collection: str
+    table: str
+
+
+async def may_replicate(connection: Connection) -> bool:
+    """Whether the session may write as replication does: without triggers and foreign keys."""
+    try:
+        await connection.execute(b"SET session_replication_role = replica")
+    except Exception as error:
+        if getattr(error, "sqlstate", None) != "42501":
+            raise
+        return False
+    await connection.execute(b"SET session_replication_role = origin")
+    return True
+
+
+async def problems(connection: Connection, place: Place, collections: Sequence[Collection]) -> list[Problem]:
+    """Every unmet precondition."""
+    ((*server,),) = await fetch(connection, _SERVER_SQL, (PREFIX,))
+    found = [*_server(server, place, fresh=not await exists(connection))]
+    found += [problem async for problem in _schema(connection, place)]
+    names = [collection.table_at(place.peer) for collection in collections]
+    entries = await catalogs(connection, place.schema, names)
+    replicates = await may_replicate(connection)
+    tables: dict[str, str] = {}
+    for collection in collections:
+        table = collection.table_at(place.peer)
+        if table in tables:
+            what, why = "two collections are one table", f"{tables[table]} and {collection.name} are both {table}"
+            found.append(Problem(what, why=why, hint="keep one of them", peer=place.peer, collection=collection.name))
+        tables[table] = collection.name
+        found += _collection(place, collection, entries, server[10], replicates=replicates, version=server[0])
+    return found
+
+
+def _server(row: Sequence[Any], place: Place, *, fresh: bool) -> Iterator[Problem]:
+    version, level, encoding, slots, senders, standby, replication, create, temporary, database, role, ours, hosted = row
+    peer = place.peer
+    if version < VERSION_MIN:
+        yield Problem(f"PostgreSQL {version // 10000} is too old", why="13 is needed", hint="upgrade the server", peer=peer)
+    if standby:
+        yield Problem("this server is a standby", why="nothing can be written to it", hint="name the primary", peer=peer)
+    if level != "logical":
+        hint = "ALTER SYSTEM SET wal_level = logical; then restart the server"
+        if hosted:
+            hint = "set rds.logical_replication = 1 in the parameter group; then restart the server"
+        yield Problem("changes cannot be captured", why=f"wal_level is {level}", hint=hint, peer=peer)
+    if not replication:
+        hint = f"GRANT rds_replication TO {quote(role)}" if hosted else f"ALTER ROLE {quote(role)} REPLICATION"
+        yield Problem("the role may not replicate", why=f"{role} lacks REPLICATION", hint=hint, peer=peer)
+    if encoding != "UTF8":
+        why = f"its encoding is {encoding}; text that is not in it could not be carried exactly"
+        hint = "copy it into a UTF8 database: pg_dump, then createdb -E UTF8 -T template0"
+        yield Problem("the database is not UTF8", why=why, hint=hint, peer=peer)
+    if fresh and not create:
+        hint = f"GRANT CREATE ON DATABASE {quote(database)} TO {quote(role)}"
+        yield Problem("the role may not create Syncline's schema and publication", hint=hint, peer=peer)
+    if not temporary:
+        hint = f"GRANT TEMPORARY ON DATABASE {quote(database)} TO {quote(role)}"
+        yield Problem("the role may not create temporary tables", hint=hint, peer=peer)
+    if not ours and slots < 1:
+        hint = "ALTER SYSTEM SET max_replication_slots = 20; then restart the server"
+        yield Problem("no replication slot is free", hint=hint, peer=peer)
+    if not ours and senders < 1:
+        hint = "ALTER SYSTEM SET max_wal_senders = 20; then restart the server"
+        yield Problem("no replication connection is free", hint=hint, peer=peer)
+
+
+async def _schema(connection: Connection, place: Place) -> Any:
+    sql = "SELECT pg_catalog.has_schema_privilege(oid, 'USAGE') FROM pg_catalog.pg_namespace WHERE nspname = %s"
+    rows = await fetch(connection, sql, (place.schema,))
+    if not rows:
+        hint = "correct schema= in the address"
+        yield Problem(f"there is no schema {place.schema}", hint=hint, peer=place.peer)
+    elif not rows[0][0]:
+        hint = f"GRANT USAGE ON SCHEMA {quote(place.schema)} TO CURRENT_USER"
+        yield Problem(f"the role may not use schema {place.schema}", hint=hint, peer=place.peer)
+
+
+def _collection(
+    place: Place, collection: Collection, entries: Mapping[str, Catalog], role: str, *, replicates: bool, version: int
+) -> list[Problem]:
+    name = collection.table_at(place.peer)
+    where: Where = {"peer": place.peer, "collection": collection.name, "table": name}
+    entry = entries.get(name)
+    if entry is None:
+        twin = next((known for known in entries if known.lower() == name.lower()), None)
+        hint = f"it is written {twin} here" if twin else "create it, or name another one under 'at'"
+        return [MissingTable(f"there is no table {name} in schema {place.schema}", hint=hint, **where)]
+    table = f"{quote(place.schema)}.{quote(name)}"
+    return [
+        *_table(entry, table, role, where),
+        *_columns(entry, collection, table, where),
+        *_key(entry, collection, table, where),
+        *_writers(entry, table, role, where, replicates=replicates, version=version),
+    ]
+
+
+def _table(entry: Catalog, table: str, role: str, where: Where) -> Iterator[Problem]:
+    if entry.unlogged:
+        hint = f"ALTER TABLE {table} SET LOGGED"
+        yield Problem("the table is unlogged", why="its changes are not in the server's log", hint=hint, **where)
+    if entry.partition:
+        hint = "name the partitioned table that it belongs to"
+        yield Problem("the table is a partition", why="rows may leave it for another one", hint=hint, **where)
+    if not entry.owned:
+        why = "only the owner can publish a table and set its replica identity"
+        hint = f"ALTER TABLE {table} OWNER TO {quote(role)}, or GRANT its owner's role TO {quote(role)}"
+        yield Problem("the role does not own the table", why=why, hint=hint, **where)
+    if not entry.writable:
+        hint = f"GRANT SELECT, INSERT, UPDATE, DELETE ON {table} TO {quote(role)}"
+        yield Problem("the role may not read and write the table", hint=hint, **where)
+    if entry.secured:
+        why = "row security would hide rows from Syncline, and they would look deleted"
+        yield Problem("row security holds for the role", why=why, hint=f"ALTER ROLE {quote(role)} BYPASSRLS", **where)
+
+
+def _columns(entry: Catalog, collection: Collection, table: str, where: Where) -> Iterator[Problem]:
+    for name in collection.columns:
+        column = entry.table.column(name)
+        if column is None:
+            hint = f"ALTER TABLE {table} ADD COLUMN {quote(name)} ..."
+            yield UnknownColumn("a column is missing", hint=hint, column=name, **where)
+        elif column.generated:
+            hint = "leave it out: each peer computes it"
+            yield TablesDiffer("a generated column cannot be written", hint=hint, column=name, **where)
+        elif name in entry.always and name not in collection.key:
+            why = "PostgreSQL lets nobody update a column that is GENERATED ALWAYS AS IDENTITY"
+            hint = f"ALTER TABLE {table} ALTER COLUMN {quote(name)} SET GENERATED BY DEFAULT"
+            yield TablesDiffer("an identity column cannot be written", why=why, hint=hint, column=name, **where)
+    if len(collection.columns) > COLUMNS_MAX or len(collection.key) > KEY_COLUMNS_MAX:
+        why = f"at most {COLUMNS_MAX} columns and {KEY_COLUMNS_MAX} key columns"
+        yield TablesDiffer("the table is too wide", why=why, hint="split it", **where)
+
+
+def _key(entry: Catalog, collection: Collection, table: str, where: Where) -> Iterator[Problem]:
+    key = collection.key
+    columns = ", ".join(map(quote, key))
+    if not key:
+        why = "rows that cannot be told apart cannot be synchronised"
+        yield NoKey("there is no key", why=why, hint=f"ALTER TABLE {table} ADD PRIMARY KEY (...)", **where)
+        return
+    parts = [column for column in entry.table.columns if column.name in key]
+    for column in parts:
+        if column.collation:
+            why = f"with collation {column.collation} different texts are one key here; one row would overwrite another"
+            hint = f'ALTER TABLE {table} ALTER COLUMN {quote(column.name)} TYPE {column.declared} COLLATE "C"'
+            yield NoKey("the key is not compared exactly", why=why, hint=hint, column=column.name, **where)
+    if loose := [column.name for column in parts if column.nullable]:
+        hint = "; ".join(f"ALTER TABLE {table} ALTER COLUMN {quote(name)} SET NOT NULL" for name in loose)
+        why = "many rows may have NULL there, and they could not be told apart"
+        yield NoKey("a part of the key may be NULL", why=why, hint=hint, column=", ".join(loose), **where)
+    if len(parts) == len(key) and not entry.is_unique(key):
+        deferrable = any(set(index.columns) == set(key) and not index.immediate for index in entry.indexes)
+        why = "no primary key or unique index has exactly these columns, so one key could name two rows"
+        if deferrable:
+            why = "its constraint is DEFERRABLE (or not valid), and an upsert cannot rely on that"
+        yield NoKey("the key is not unique", why=why, hint=f"CREATE UNIQUE INDEX ON {table} ({columns})", **where)
+
+
+def _writers(entry: Catalog, table: str, role: str, where: Where, *, replicates: bool, version: int) -> Iterator[Problem]:
+    """What would write more than Syncline does when rows are delivered."""
+    if entry.fires:
+        why = "triggers that are ENABLE ALWAYS or REPLICA also run for delivered rows, and nobody captures what they do"
+        hint = "; ".join(f"ALTER TABLE {table} ENABLE TRIGGER {quote(name)}" for name in entry.fires)
+        yield Problem("triggers would change delivered rows", why=why, hint=hint, **where)
+    if replicates:
+        return
+    grant = f"GRANT SET ON PARAMETER session_replication_role TO {quote(role)}"
+    if version < 150000:
+        grant = f"ALTER ROLE {quote(role)} SUPERUSER (before PostgreSQL 15 there is no smaller right)"
+    if entry.table.triggers:
+        why = f"the role may not switch them off: {', '.join(entry.table.triggers)}"
+        hint = f"{grant}, or: ALTER TABLE {table} DISABLE TRIGGER USER"
+        yield Problem("triggers would run for delivered rows", why=why, hint=hint, **where)
+    if entry.referenced:
+        why = f"foreign keys delete or change other rows with it ({', '.join(entry.referenced)}), and nobody would capture that"
+        yield Problem("delivered deletes would cascade", why=why, hint=grant, **where)
+
+
+async def advice(connection: Connection, place: Place, collections: Sequence[Collection]) -> list[str]:
+    """What would be better, but need not be."""
+    found = []
+    ((keep,),) = await fetch(connection, "SELECT current_setting('max_slot_wal_keep_size')")
+    if keep == "-1":
+        found.append(
+            "max_slot_wal_keep_size is unlimited: while Syncline is away the server keeps all its log; "
+            "with a limit the disk cannot fill, and a peer that was away for too long joins again"
+        )
+    entries = await catalogs(connection, place.schema, [one.table_at(place.peer) for one in collections])
+    for collection in collections:
+        entry = entries.get(collection.table_at(place.peer))
+        texts = [name for name in collection.key if entry is not None and name in entry.types and not entry.types[name].ordered]
+        if texts and entry is not None:
+            ordered = ", ".join(f'{quote(n)} COLLATE "C"' if n in texts else quote(n) for n in collection.key)
+            index = f"CREATE INDEX ON {quote(place.schema)}.{quote(entry.table.name)} ({ordered})"
+            found.append(f"{entry.table.name} is read in the order of its key's bytes; an index makes that fast: {index}")
+    return found

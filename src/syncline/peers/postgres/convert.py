@@ -1,0 +1,285 @@
+"""Values between PostgreSQL and the model, exactly both ways; what a column would change on its way in is refused.
+
+PostgreSQL's own text of a value is its canonical text, since every session is pinned. Where SQLite can hold the same value,
+the form is the one that SQLite gives: whole decimals and booleans are integers, decimals that a double means exactly are
+reals, and what SQLite keeps as text (dates, times, UUIDs, JSON, arrays) is text. So peers of both kinds compare equal.
+"""
+
+import math
+import re
+import struct
+from collections.abc import Callable, Sequence
+from decimal import Decimal
+from typing import Final, TypeAlias
+
+import msgspec
+
+from syncline.model.limits import VALUE_BYTES_MAX
+from syncline.model.schema import Kind
+from syncline.model.value import INT64_MAX, INT64_MIN, Tagged, Value, real
+
+Reader: TypeAlias = Callable[[bytes], Value]
+
+INTEGERS: Final = {21: (-(2**15), 2**15 - 1), 23: (-(2**31), 2**31 - 1), 20: (INT64_MIN, INT64_MAX), 26: (0, 2**32 - 1)}
+FLOAT4, FLOAT8 = 700, 701
+BOOL, BYTEA, FLOATS, NUMERIC, BPCHAR = 16, 17, frozenset({FLOAT4, FLOAT8}), 1700, 1042
+TEXTS: Final = frozenset({25, 1043, 19, 18, BPCHAR})
+JSON, JSONB, UUID = 114, 3802, 2950
+_KINDS: Final = {
+    **dict.fromkeys(INTEGERS, Kind.INTEGER),
+    **dict.fromkeys(FLOATS, Kind.REAL),
+    **dict.fromkeys(TEXTS, Kind.TEXT),
+    BOOL: Kind.BOOLEAN,
+    BYTEA: Kind.BYTES,
+    NUMERIC: Kind.DECIMAL,
+    JSON: Kind.JSON,
+    JSONB: Kind.JSON,
+    UUID: Kind.UUID,
+    1082: Kind.DATE,
+    1083: Kind.TIME,
+    1114: Kind.TIMESTAMP,
+    1184: Kind.INSTANT,
+    1186: Kind.INTERVAL,
+}
+_DATE: Final = r"\d{4,}-\d\d-\d\d"
+_TIME: Final = r"\d\d:\d\d:\d\d(\.\d{0,5}[1-9])?"
+# texts that PostgreSQL gives back as they are; others of these types are asked about
+_CANONICAL: Final = {
+    1082: re.compile(_DATE),
+    1083: re.compile(_TIME),
+    1114: re.compile(f"{_DATE} {_TIME}"),
+    1184: re.compile(rf"{_DATE} {_TIME}\+00"),
+    UUID: re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"),
+}
+_NATIVE_ORDER: Final = frozenset({*INTEGERS, *FLOATS, BOOL, BYTEA, NUMERIC, UUID, 1082, 1083, 1114, 1184})
+
+
+class Unstorable(Exception):
+    """A value that this column cannot hold exactly; `reason` is a sentence for people."""
+
+    def __init__(self, code: str, reason: str) -> None:
+        self.code, self.reason = code, reason
+        super().__init__(reason)
+
+
+class Type(msgspec.Struct, frozen=True):
+    """A column's type: what it is once domains are looked through. `scale`: of a declared numeric, else None."""
+
+    oid: int
+    name: str  # as SQL writes it, with schema and modifier
+    scale: int | None = None
+    enum: bool = False
+
+    @property
+    def kind(self) -> Kind:
+        """What the model calls it."""
+        return _KINDS.get(self.oid, Kind.ANY)
+
+    @property
+    def affinity(self) -> str:
+        """The storage class in which SQLite keeps the same values, where it matters."""
+        match self.kind:
+            case Kind.INTEGER | Kind.BOOLEAN | Kind.DECIMAL:
+                return "NUMERIC"
+            case Kind.REAL:
+                return "REAL"
+            case Kind.TEXT:
+                return "TEXT"
+            case _:
+                return ""
+
+    @property
+    def ordered(self) -> bool:
+        """Whether the server sorts it as model.key.order does; else its text is sorted, by its bytes."""
+        return self.oid in _NATIVE_ORDER
+
+    @property
+    def to_ask(self) -> bool:
+        """Whether only the server can tell if a text is canonical."""
+        return self.oid not in TEXTS and self.oid != JSON and not self.enum and self.kind not in _CHECKED
+
+
+_CHECKED: Final = frozenset({Kind.INTEGER, Kind.REAL, Kind.DECIMAL, Kind.BOOLEAN, Kind.BYTES})
+
+
+# -- from PostgreSQL ------------------------------------------------------------------------------------------------------
+
+
+def reader_of(oid: int) -> Reader:
+    """What turns the server's text of this type into a value."""
+    if oid in INTEGERS:
+        return int
+    if oid in FLOATS:
+        return _read_float
+    return _READERS.get(oid, _read_text)
+
+
+def _read_text(data: bytes) -> Value:
+    return data.decode() if len(data) <= VALUE_BYTES_MAX else oversize(data)
+
+
+def _read_padded(data: bytes) -> Value:
+    return data.rstrip(b" ").decode()  # blanks at the end of a char(n) are no part of its value
+
+
+def _read_bytes(data: bytes) -> Value:
+    return bytes.fromhex(data[2:].decode()) if len(data) <= 2 * VALUE_BYTES_MAX + 2 else oversize(data)
+
+
+def _read_bool(data: bytes) -> Value:
+    return 1 if data == b"t" else 0
+
+
+def _read_float(data: bytes) -> Value:
+    return real(float(data))
+
+
+def _read_numeric(data: bytes) -> Value:
+    if data.lstrip(b"-").isdigit():
+        number = int(data)
+        return number if INT64_MIN <= number <= INT64_MAX else Tagged("decimal", data.decode())
+    text = data.decode()
+    if "." in text:
+        text = text.rstrip("0").rstrip(".")
+        return decimal_value(text)
+    return real(float(text))  # NaN, Infinity, -Infinity
+
+
+def decimal_value(text: str) -> Value:
+    """A plain decimal number without needless zeros, as an engine without decimals would keep it where it can."""
+    if "." not in text:
+        return _read_numeric(text.encode())
+    if len(text) <= 17 and repr(float(text)) == text:
+        return Tagged("real", text)
+    if Decimal(repr(number := float(text))) == Decimal(text):
+        return real(number)
+    return Tagged("decimal", text)
+
+
+def oversize(data: bytes) -> Value:
+    """A marker for a value that is too large to travel; no peer can store it, so its row is parked with the size."""
+    return Tagged("oversize", f"{len(data)} bytes are more than {VALUE_BYTES_MAX}")
+
+
+_READERS: Final[dict[int, Reader]] = {BOOL: _read_bool, BYTEA: _read_bytes, NUMERIC: _read_numeric, BPCHAR: _read_padded}
+
+
+# -- to PostgreSQL --------------------------------------------------------------------------------------------------------
+
+
+def store_column(values: Sequence[Value], kind: Type) -> list[str | None] | None:
+    """A whole column as the server reads it, or None if some value has to be looked at alone."""
+    try:
+        if kind.oid in TEXTS and kind.oid != BPCHAR and set(map(type, values)) <= {str, type(None)}:
+            if "\0" in "".join([value for value in values if value]):  # type: ignore[misc]
+                return None
+            return list(values)  # type: ignore[arg-type]
+        return [None if value is None else store(value, kind) for value in values]
+    except Unstorable:
+        return None
+
+
+def store(value: Value, kind: Type) -> str | None:
+    """What to send so that the column holds exactly this value. Raises Unstorable."""
+    match value:
+        case None:
+            return None
+        case int():
+            return _integer(value, kind)
+        case str():
+            return _text(value, kind)
+        case bytes() if kind.oid == BYTEA:
+            if len(value) > VALUE_BYTES_MAX:
+                raise Unstorable("too_large", f"{len(value)} are more than {VALUE_BYTES_MAX} bytes")
+            return r"\x" + value.hex()
+        case Tagged("oversize", text):
+            raise Unstorable("too_large", f"the value did not travel: {text}")
+        case Tagged("rawtext", _):
+            raise Unstorable("not_utf8", "the text is not UTF-8, and PostgreSQL holds nothing else")
+        case Tagged("real" | "decimal", text) as number:
+            return _number(text, number, kind)
+        case Tagged("boolean", text) if kind.oid == BOOL:
+            return text
+        case Tagged(_, text) if kind.kind not in _CHECKED:
+            return _text(text, kind)
+        case _:
+            raise Unstorable("type", f"{_noun(value)} does not fit a column of type {kind.name}")
+
+
+def _noun(value: Value) -> str:
+    match value:
+        case bytes():
+            return "a blob"
+        case Tagged(kind, text):
+            return f"the {kind} {text[:40]}"
+        case int() | str():
+            return f"the {'number' if isinstance(value, int) else 'text'} {str(value)[:40]!r}"
+        case _:
+            return "a value that was not sent"
+
+
+def _integer(value: int, kind: Type) -> str:
+    if bounds := INTEGERS.get(kind.oid):
+        if bounds[0] <= value <= bounds[1]:
+            return str(value)
+        raise Unstorable("out_of_range", f"{value} does not fit {kind.name}")
+    if kind.oid == NUMERIC or (kind.oid == BOOL and value in (0, 1)):
+        return str(value)
+    raise Unstorable("type", f"{_noun(value)} does not fit a column of type {kind.name}")
+
+
+def _number(text: str, value: Tagged, kind: Type) -> str:
+    if kind.oid in FLOATS and value.kind == "real":
+        if kind.oid == FLOAT4 and math.isfinite(float(text)) and _single(float(text)) != float(text):
+            raise Unstorable("rounded", f"{kind.name} would round {text}")
+        return text
+    if kind.oid != NUMERIC:
+        raise Unstorable("type", f"{_noun(value)} does not fit a column of type {kind.name}")
+    number = Decimal(text)
+    if not number.is_finite():
+        return text
+    if (value.kind == "real" and number == number.to_integral_value() and INT64_MIN <= number <= INT64_MAX) or (
+        number.is_zero() and number.is_signed()
+    ):
+        raise Unstorable("type", f"{kind.name} would turn the real {text} into an integer")
+    plain = f"{number:f}"
+    places = len(plain.partition(".")[2].rstrip("0"))
+    if kind.scale is not None and places > kind.scale:
+        raise Unstorable("rounded", f"{kind.name} would round {plain}")
+    return plain
+
+
+def _single(number: float) -> float:
+    """What a float4 column gives back: the shortest decimal that means the nearest single."""
+    try:
+        nearest = struct.unpack("f", struct.pack("f", number))[0]
+    except OverflowError:
+        return math.inf
+    texts = (f"{nearest:.{digits}g}" for digits in range(1, 10))
+    return next((float(text) for text in texts if struct.unpack("f", struct.pack("f", float(text)))[0] == nearest), nearest)
+
+
+def _text(value: str, kind: Type) -> str:
+    if kind.kind in _CHECKED:
+        raise Unstorable("type", f"{_noun(value)} does not fit a column of type {kind.name}")
+    if "\0" in value:
+        raise Unstorable("nul", "the text has a NUL, and PostgreSQL's texts cannot")
+    try:
+        size = len(value.encode())
+    except UnicodeEncodeError as error:
+        raise Unstorable("not_utf8", f"the text cannot be UTF-8: {error.reason}") from error
+    if size > VALUE_BYTES_MAX:
+        raise Unstorable("too_large", f"{size} are more than {VALUE_BYTES_MAX} bytes")
+    if kind.oid == BPCHAR and value.endswith(" "):
+        raise Unstorable("padding", f"{kind.name} does not keep blanks at the end")
+    return value
+
+
+def doubtful(texts: Sequence[str | None], kind: Type) -> list[int]:
+    """Places whose text the server may write in another way: to be asked about."""
+    if not kind.to_ask:
+        return []
+    canonical = _CANONICAL.get(kind.oid)
+    if canonical is None:
+        return [place for place, text in enumerate(texts) if text is not None]
+    return [place for place, text in enumerate(texts) if text is not None and not canonical.fullmatch(text)]

@@ -1,0 +1,278 @@
+"""The PostgreSQL peer: the peers' protocol over one database.
+
+One session reads, one writes, and every stream has one of its own.
+"""
+
+import asyncio
+import secrets
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import aclosing, asynccontextmanager
+from typing import Final, TypeVar
+
+from syncline.model import limits
+from syncline.model.change import Transaction
+from syncline.model.errors import PeerUnreachable, PeerUnsafe, Problem
+from syncline.model.schema import Collection, Table
+from syncline.model.stamp import Micros, Offset, Position
+from syncline.model.value import Key, Row
+from syncline.model.words import counted
+from syncline.model.write import Batch
+from syncline.peers.postgres import check, footprint, inspect, slot, snapshot
+from syncline.peers.postgres.apply import Applier
+from syncline.peers.postgres.capture import Capture, Recent
+from syncline.peers.postgres.connect import Connection, Place, errors, open_session, parse_url
+from syncline.peers.postgres.features import FEATURES, STATE
+from syncline.peers.postgres.layout import load_layouts
+from syncline.peers.protocol import Applied, Chunk, Digest, Identity
+from syncline.peers.sqlite.digest import Summing
+
+_T = TypeVar("_T")
+_SETTLE_SECONDS: Final = 10.0
+_LOOK_SECONDS: Final = 0.002
+
+
+class PostgresPeer:
+    """See the protocol, syncline.peers.protocol.Peer."""
+
+    def __init__(self, name: str, place: Place) -> None:
+        self.name = name
+        self.features = FEATURES
+        self.place = place
+        self._reader: Connection | None = None
+        self._writer: Connection | None = None
+        self._reading, self._writing = asyncio.Lock(), asyncio.Lock()
+        self._applier: Applier | None = None
+        self._captures: set[Capture] = set()
+        self._recent = Recent()
+
+    # -- coming and going -------------------------------------------------------------------------------------------------
+
+    async def connect(self) -> Identity:
+        """See the protocol."""
+        await self.close()
+        self._reader = await open_session(self.place)
+        self._writer = await open_session(self.place)
+        return await self._read(lambda connection: footprint.read_identity(connection, self.name), "connecting")
+
+    async def inspect(self) -> dict[str, Table]:
+        """See the protocol."""
+        return await self._read(lambda connection: inspect.tables(connection, self.place.schema), "reading the catalog")
+
+    async def check(self, collections: Sequence[Collection]) -> list[Problem]:
+        """See the protocol."""
+        return await self._read(lambda connection: check.problems(connection, self.place, collections), "checking")
+
+    async def advice(self, collections: Sequence[Collection]) -> list[str]:
+        """What would be better at this peer, but need not be."""
+        return await self._read(lambda connection: check.advice(connection, self.place, collections), "checking")
+
+    async def setup(self, collections: Sequence[Collection]) -> Identity:
+        """See the protocol. `fresh` tells that the footprint was made by this call. Raises PeerUnsafe, PeerChanged."""
+        if self._writer is None:
+            await self.connect()
+
+        async def work(connection: Connection) -> Identity:
+            await self._require(connection, collections)
+            return await footprint.install(connection, self.place, collections, secrets.token_hex(8))
+
+        identity = await self._write(work, "setting up")
+        named = {collection.name: collection for collection in collections}
+        self._applier = await self._write(lambda connection: self._make_applier(connection, named), "setting up")
+        self._applier.nonce = identity.nonce
+        return identity
+
+    async def _require(self, connection: Connection, collections: Sequence[Collection]) -> None:
+        found = await check.problems(connection, self.place, collections)
+        if found:
+            why = "; ".join(f"{problem.what} ({', '.join(map(str, problem.where.values()))})" for problem in found[:5])
+            what = f"{counted(len(found), 'problem')} in the way of synchronising this peer"
+            raise PeerUnsafe(what, why=why, hint=found[0].hint or "see 'syncline check'", peer=self.name)
+
+    async def _make_applier(self, connection: Connection, collections: dict[str, Collection]) -> Applier:
+        layouts = await load_layouts(connection)
+        entries = await inspect.catalogs(connection, self.place.schema, [layout.name for layout in layouts.values()])
+        replicates = await check.may_replicate(connection)
+        return Applier(self.name, connection, collections, layouts, entries, replicates=replicates)
+
+    async def enter(self, nonce: str) -> Offset:
+        """See the protocol."""
+
+        async def work(connection: Connection) -> Offset:
+            entered = f"UPDATE {STATE} SET nonce = %s RETURNING watermark"
+            rows = await footprint.fetch(connection, entered, (nonce,))
+            return int(rows[0][0])
+
+        watermark = await self._write(work, "entering")
+        if self._applier is not None:
+            self._applier.nonce = nonce
+        return watermark
+
+    async def teardown(self) -> None:
+        """See the protocol."""
+        await self._write(footprint.remove, "tearing down")
+        self._applier = None
+
+    async def close(self) -> None:
+        """See the protocol. Waits for a write that is under way."""
+        self._applier = None
+        async with self._writing:
+            writer, self._writer = self._writer, None
+            if writer is not None:
+                await writer.close()
+        async with self._reading:
+            reader, self._reader = self._reader, None
+            if reader is not None:
+                await reader.close()
+
+    # -- capture ----------------------------------------------------------------------------------------------------------
+
+    async def stream(self, after: Position | None) -> AsyncIterator[Transaction]:
+        """See the protocol. The server pushes."""
+        capture = Capture(self.place, self._opened(self._reader), self._reading, self._recent)
+        self._captures.add(capture)
+        try:
+            with errors(self.place, "capturing"):
+                async with aclosing(capture.stream(after)) as history:  # type: ignore[type-var]
+                    async for transaction in history:
+                        yield transaction
+        finally:
+            self._captures.discard(capture)
+
+    async def position(self) -> Position:
+        """See the protocol."""
+        taken = await self._read(self._moment, "reading its position")
+        return taken.position
+
+    async def _moment(self, connection: Connection) -> snapshot.Moment:
+        """The end of history; while no apply is under way, or its commit could be in the log and its watermark not be seen."""
+        bare = not await footprint.exists(connection)
+        async with self._writing:
+            taken = await snapshot.moment(connection, bare=bare)
+        for capture in self._captures:
+            capture.ask(taken.position)
+        return taken
+
+    async def acknowledge(self, upto: Position) -> None:
+        """See the protocol."""
+        for capture in self._captures:
+            if await capture.acknowledge(upto.major):
+                return
+
+        async def work(connection: Connection) -> None:
+            state = await footprint.read_state(connection, self.name)
+            if state is not None:
+                await slot.advance(connection, state.incarnation, min(upto.major, state.end))
+
+        await self._read(work, "acknowledging")
+
+    # -- apply and read ---------------------------------------------------------------------------------------------------
+
+    async def apply(self, batch: Batch) -> Applied:
+        """See the protocol."""
+        applier = self._applier
+        if applier is None:
+            raise PeerUnsafe("this peer is not set up in this session", hint="call setup first", peer=self.name)
+        return await self._write(lambda _: applier.apply(batch), "applying")
+
+    async def chunk(self, collection: Collection, after: Key | None, limit: int, upto: Key | None = None) -> Chunk:
+        """See the protocol."""
+
+        async def work(connection: Connection) -> tuple[snapshot.Moment, list[tuple[Key, Row]]]:
+            async with self._snapshot(connection) as taken:
+                source = await snapshot.source_of(connection, self.place, collection)
+                return taken, await snapshot.read_range(connection, source, after, upto, limit + 1)
+
+        taken, rows = await self._read(work, "reading rows")
+        done = len(rows) <= limit
+        end = upto if done else rows[limit - 1][0]
+        rows = await self._complete(taken, rows[:limit], collection.name, after, end)
+        last = end if not done else (rows[-1][0] if rows else None)
+        return Chunk(tuple(rows), last, done, taken.position, taken.watermark)
+
+    async def rows(self, collection: Collection, keys: Sequence[Key]) -> Chunk:
+        """See the protocol."""
+
+        async def work(connection: Connection) -> tuple[snapshot.Moment, list[tuple[Key, Row]]]:
+            async with self._snapshot(connection) as taken:
+                source = await snapshot.source_of(connection, self.place, collection)
+                return taken, await snapshot.read_keys(connection, source, keys)
+
+        taken, found = await self._read(work, "reading rows")
+        wanted = set(keys)
+        rows = [pair for pair in await self._complete(taken, found, collection.name, None, None) if pair[0] in wanted]
+        return Chunk(tuple(rows), rows[-1][0] if rows else None, True, taken.position, taken.watermark)
+
+    async def _complete(
+        self, taken: snapshot.Moment, rows: list[tuple[Key, Row]], collection: str, after: Key | None, upto: Key | None
+    ) -> list[tuple[Key, Row]]:
+        """Put over the rows what was committed before their position and not seen by their snapshot, if a stream tells."""
+        if taken.is_whole or not self._captures:
+            return rows
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + _SETTLE_SECONDS
+        while self._recent.captured < taken.position.major and self._captures and loop.time() < deadline:
+            await asyncio.sleep(_LOOK_SECONDS)
+        late = self._recent.unseen(taken.position.major, taken.is_visible)
+        return snapshot.put_over(rows, late, collection, after, upto) if late else rows
+
+    async def digest(self, collection: Collection, after: Key | None, upto: Key | None, parts: int) -> list[Digest]:
+        """See the protocol. Every row is read, in pieces; other work goes on between them."""
+        source = await self._read(lambda one: snapshot.source_of(one, self.place, collection), "reading the catalog")
+        size = sys.maxsize
+        if parts > 1:
+            count = await self._read(lambda one: snapshot.count_range(one, source, after, upto), "counting rows")
+            size = max(1, -(-count // parts))
+        summing = Summing(after, upto, size)
+        while True:
+            rows = await self._read(self._piece(source, after, upto), "reading rows")
+            summing.add(rows)
+            if len(rows) < limits.COMPARE_ROWS_MAX:
+                return summing.finish()
+            after = rows[-1][0]
+
+    def _piece(
+        self, source: snapshot.Source, after: Key | None, upto: Key | None
+    ) -> Callable[[Connection], Awaitable[list[tuple[Key, Row]]]]:
+        return lambda one: snapshot.read_range(one, source, after, upto, limits.COMPARE_ROWS_MAX)
+
+    async def clock(self) -> Micros:
+        """See the protocol."""
+        sql = "SELECT (extract(epoch FROM pg_catalog.clock_timestamp()) * 1000000)::int8"
+        rows = await self._read(lambda connection: footprint.fetch(connection, sql), "reading its clock")
+        return int(rows[0][0])
+
+    # -- inside -----------------------------------------------------------------------------------------------------------
+
+    @asynccontextmanager
+    async def _snapshot(self, connection: Connection) -> AsyncIterator[snapshot.Moment]:
+        """All reads of the block see one moment."""
+        bare = not await footprint.exists(connection)
+        async with connection.transaction():
+            await connection.execute(b"SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+            async with self._writing:
+                taken = await snapshot.moment(connection, bare=bare)
+            for capture in self._captures:
+                capture.ask(taken.position)
+            yield taken
+
+    def _opened(self, connection: Connection | None) -> Connection:
+        if connection is None:
+            raise PeerUnreachable("this peer is not connected", hint="call connect first", peer=self.name)
+        return connection
+
+    async def _read(self, work: Callable[[Connection], Awaitable[_T]], doing: str) -> _T:
+        async with self._reading:
+            with errors(self.place, doing):
+                return await work(self._opened(self._reader))
+
+    async def _write(self, work: Callable[[Connection], Awaitable[_T]], doing: str) -> _T:
+        async with self._writing:
+            with errors(self.place, doing):
+                return await work(self._opened(self._writer))
+
+
+def open_peer(name: str, url: str, *, poll_seconds: float = limits.POLL_SECONDS) -> PostgresPeer:
+    """The entry point of this kind: a peer at `postgresql://...`. Raises PeerUnsafe for an address that cannot be read."""
+    del poll_seconds  # the server pushes
+    return PostgresPeer(name, parse_url(name, url))

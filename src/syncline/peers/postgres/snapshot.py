@@ -1,0 +1,198 @@
+"""Reads rows of a collection: key ranges in canonical order, and single keys, from one snapshot with its position.
+
+A commit is in the log a moment before other sessions see it, so a snapshot may lack what stands before its position. The
+stream knows these transactions; their changes are put over the rows that were read.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+from psycopg.pq import Format
+
+from syncline.model.change import Change
+from syncline.model.errors import PeerChanged
+from syncline.model.key import order
+from syncline.model.schema import Collection
+from syncline.model.stamp import Offset, Position
+from syncline.model.value import Key, Row, Value
+from syncline.peers.postgres.connect import Connection, Place
+from syncline.peers.postgres.convert import Type, Unstorable, reader_of, store
+from syncline.peers.postgres.features import STATE, quote
+from syncline.peers.postgres.footprint import END, position
+from syncline.peers.postgres.inspect import Catalog, catalogs
+
+_MOMENT_SQL = f"SELECT pg_catalog.pg_current_snapshot()::text, {END}, (SELECT watermark FROM {STATE})"
+_BARE_SQL = f"SELECT pg_catalog.pg_current_snapshot()::text, {END}, 0"
+_XID = 2**32
+
+
+class Moment(NamedTuple):
+    """A snapshot: who it sees, the end of history just after it was taken, and the watermark in it."""
+
+    xmax: int
+    running: frozenset[int]
+    position: Position
+    watermark: Offset
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether nobody was writing."""
+        return not self.running
+
+    def is_visible(self, xid: int) -> bool:
+        """Whether the snapshot sees a committed transaction, by the low half of its number."""
+        return xid not in self.running and (xid - self.xmax) % _XID >= _XID // 2
+
+
+async def moment(connection: Connection, *, bare: bool = False) -> Moment:
+    """Take the snapshot of the transaction that has just begun."""
+    cursor = await connection.execute((_BARE_SQL if bare else _MOMENT_SQL).encode(), ())
+    row = await cursor.fetchone()
+    assert row is not None
+    text, end, watermark = row
+    _, xmax, running = text.split(":")
+    numbers = frozenset(int(number) % _XID for number in running.split(",") if number)
+    return Moment(int(xmax) % _XID, numbers, position(end, watermark), watermark)
+
+
+class Source(NamedTuple):
+    """A table to read rows from, with its types."""
+
+    table: str
+    columns: tuple[str, ...]
+    types: tuple[Type, ...]
+    key: tuple[str, ...]
+    key_places: tuple[int, ...]
+
+    @property
+    def terms(self) -> list[str]:
+        """What sorts the keys: as model.key.order does."""
+        return [_term(quote(name), self.types[place]) for name, place in zip(self.key, self.key_places, strict=True)]
+
+    @property
+    def select(self) -> str:
+        """The SELECT up to its conditions."""
+        return f"SELECT {', '.join(map(quote, self.columns))} FROM {self.table}"
+
+
+def _term(text: str, kind: Type) -> str:
+    if kind.ordered:
+        return text
+    return f'{text}::text COLLATE "C"'
+
+
+async def source_of(connection: Connection, place: Place, collection: Collection) -> Source:
+    """The table of a collection. Raises PeerChanged if there is none."""
+    name = collection.table_at(place.peer)
+    entry: Catalog | None = (await catalogs(connection, place.schema, [name])).get(name)
+    if entry is None or not set(collection.columns) <= set(entry.types):
+        what = "there is no such table" if entry is None else "the table lacks columns"
+        hint = "create it, or correct 'at' in the configuration"
+        raise PeerChanged(what, hint=hint, peer=place.peer, collection=collection.name, table=name)
+    types = tuple(entry.types[column] for column in collection.columns)
+    table = f"{quote(place.schema)}.{quote(name)}"
+    return Source(table, collection.columns, types, collection.key, collection.key_places)
+
+
+def key_range(source: Source, after: Key | None, upto: Key | None) -> tuple[str, list[str | None]]:
+    """The WHERE clause of a key range; the server compares, by row values."""
+    conditions = []
+    params: list[str | None] = []
+    for key, operator in ((after, ">"), (upto, "<=")):
+        if key is not None:
+            holders = []
+            for value, place in zip(key, source.key_places, strict=True):
+                kind = source.types[place]
+                holders.append(_term(f"%s::{kind.name}" if kind.ordered else "%s", kind))
+                params.append(_bound(value, kind))
+            conditions.append(f"({', '.join(source.terms)}) {operator} ({', '.join(holders)})")
+    return f" WHERE {' AND '.join(conditions)}" if conditions else "", params
+
+
+def _bound(value: Value, kind: Type) -> str | None:
+    """A key of another peer as this one compares it. What it cannot hold sorts where its text does, if it sorts by text."""
+    try:
+        return store(value, kind)
+    except Unstorable:
+        return str(value).replace("\0", "") if not kind.ordered else None
+
+
+async def read_range(
+    connection: Connection, source: Source, after: Key | None, upto: Key | None, limit: int
+) -> list[tuple[Key, Row]]:
+    """Up to `limit` rows with after < key <= upto, in key order."""
+    where, params = key_range(source, after, upto)
+    sql = f"{_escaped(source.select)}{_escaped_but(where)} ORDER BY {_escaped(', '.join(source.terms))} LIMIT {limit}"
+    return await read(connection, source, sql, params)
+
+
+def _escaped(sql: str) -> str:
+    return sql.replace("%", "%%")
+
+
+def _escaped_but(sql: str) -> str:
+    """Percent signs of names are doubled, placeholders are left."""
+    return sql.replace("%", "%%").replace("%%s", "%s")
+
+
+async def read(connection: Connection, source: Source, sql: str, params: Sequence[object]) -> list[tuple[Key, Row]]:
+    """The rows of a query for the source's columns, each with its key."""
+    cursor = connection.cursor(binary=False)
+    await cursor.execute(sql.encode(), params)
+    result = cursor.pgresult
+    if result is None or not result.ntuples:
+        return []
+    assert result.fformat(0) == Format.TEXT
+    get, count = result.get_value, result.ntuples
+    columns: list[list[Value]] = []
+    for place, kind in enumerate(source.types):
+        reader = reader_of(kind.oid)
+        columns.append([None if (value := get(row, place)) is None else reader(value) for row in range(count)])
+    keys: list[Key] = list(zip(*(columns[place] for place in source.key_places), strict=True))
+    return list(zip(keys, zip(*columns, strict=True), strict=True))
+
+
+async def read_keys(connection: Connection, source: Source, keys: Sequence[Key]) -> list[tuple[Key, Row]]:
+    """The rows of single keys."""
+    held = []
+    for key in keys:
+        try:
+            held.append([store(value, source.types[place]) for value, place in zip(key, source.key_places, strict=True)])
+        except Unstorable:
+            continue  # what cannot be stored is not there
+    if not held:
+        return []
+    names = [quote(name) for name in source.key]
+    arrays = ", ".join(["%s::text[]"] * len(names))
+    casts = ", ".join(f"k.k{place}::{source.types[at].name}" for place, at in enumerate(source.key_places))
+    aliases = ", ".join(f"k{place}" for place in range(len(names)))
+    where = f" WHERE ({', '.join(names)}) IN (SELECT {casts} FROM unnest({arrays}) AS k({aliases}))"
+    params = [list(column) for column in zip(*held, strict=True)]
+    found = await read(connection, source, _escaped(source.select) + _escaped_but(where), params)
+    wanted = set(keys)
+    return [pair for pair in found if pair[0] in wanted]
+
+
+def put_over(
+    rows: Iterable[tuple[Key, Row]], changes: Sequence[Change], collection: str, after: Key | None, upto: Key | None
+) -> list[tuple[Key, Row]]:
+    """The rows of a range with changes made to them that the snapshot did not see."""
+    found = dict(rows)
+    for change in changes:
+        if change.collection != collection or (after is not None and order(change.key) <= order(after)):
+            continue
+        if upto is not None and order(change.key) > order(upto):
+            continue
+        if change.after is None:
+            found.pop(change.key, None)
+        else:
+            found[change.key] = change.after
+    return sorted(found.items(), key=lambda pair: order(pair[0]))
+
+
+async def count_range(connection: Connection, source: Source, after: Key | None, upto: Key | None) -> int:
+    """How many rows a range has."""
+    where, params = key_range(source, after, upto)
+    cursor = await connection.execute(f"SELECT count(*) FROM {_escaped(source.table)}{_escaped_but(where)}".encode(), params)
+    row: Any = await cursor.fetchone()
+    return int(row[0])
