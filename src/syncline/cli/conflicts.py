@@ -16,7 +16,7 @@ from syncline.model.errors import UsageError
 ORDER = ("id", "open", "time", "collection", "key", "field", "rule", "winner", "ours", "theirs")
 IdWords = Annotated[list[str], typer.Argument(metavar="[CONFIG] ID", help="The conflict, as `conflicts list` names it.")]
 
-app = typer.Typer(no_args_is_help=True, help="List conflicts, show both sides, settle the open ones.")
+app = typer.Typer(no_args_is_help=True, help="List conflicts, show both sides, settle them.")
 
 
 @app.command("list")
@@ -67,7 +67,10 @@ def resolve(
     config: ConfigOption = None,
     as_json: Json = False,
 ) -> int:
-    """Settle a conflict; the decision travels as an ordinary change."""
+    """Settle a conflict, or put back what lost one.
+
+    The decision travels as an ordinary change. A conflict that is closed, by a rule or by a person, can be decided anew.
+    """
     screen = Screen(as_json)
     path, rest = with_config(words, config)
     (name,) = exactly(rest, "ID")
@@ -77,7 +80,8 @@ def resolve(
     settled = asyncio.run(facade.hub_for(load(path, absent_ok=True)).settle(name, take, values))
     screen.data(settled)
     when = "now" if settled.get("hub", {}).get("running") else "with the next run"
-    screen.say(f"settled {name}; it travels {when}", style="green")
+    done = f"decided {name} anew" if settled.get("reopened") else f"settled {name}"
+    screen.say(f"{done}; it travels {when}", style="green")
     return Exit.OK
 
 

@@ -60,7 +60,8 @@ def _decided(step: Report) -> str:
     if step.get("settles"):
         by = f" ({step['by']})" if step.get("by") else ""
         what = f": {step['decision']}" if step.get("decision") else ""
-        told.insert(0, f"conflict {', '.join(step['settles'])} settled by a person{by}{what}")
+        done = "closed before, decided anew" if step.get("reopened") else "settled"
+        told.insert(0, f"conflict {', '.join(step['settles'])} {done} by a person{by}{what}")
     elif step.get("decision"):
         told.insert(0, str(step["decision"]))
     return "; ".join(told)

@@ -21,7 +21,7 @@ ORDER = ("collection", "key", "fields", "state")
 def verify(
     config: Config = None,
     repair: Annotated[
-        bool, typer.Option("--repair", help="Settle differences through the log, by the field policies.")
+        bool, typer.Option("--repair", help="Settle drift through the log, field by field.")
     ] = False,
     option: ConfigOption = None,
     as_json: Json = False,
@@ -61,7 +61,7 @@ def _show(screen: Screen, report: Report) -> None:
             f"not equal: {counted(rows, 'row')} compared, {drift:,} {'differs' if drift == 1 else 'differ'}", style="red"
         )
     if report.get("not_compared"):
-        screen.say(f"not compared, because not reachable: {', '.join(report['not_compared'])}", style="yellow")
+        screen.say(f"not compared, because not live: {', '.join(report['not_compared'])}", style="yellow")
     for name, what in (("pending", "under way"), ("parked", "parked"), ("repaired", "repaired through the log")):
         if report.get(name):
             screen.say(f"{counted(report[name], 'row')} {what}", style="cyan")

@@ -22,12 +22,3 @@ def differing_fields(columns: Sequence[str], rows: Sequence[Row | None]) -> tupl
 def _cell(row: Row, place: int) -> tuple[type, Value]:
     value = row[place] if place < len(row) else ABSENT
     return type(value), value
-
-
-def prevailing(rows: Mapping[str, Row | None]) -> Row | None:
-    """The row that most peers hold; the first peer's among equals."""
-    counts: dict[Row | None, int] = {}
-    for row in rows.values():
-        counts[row] = counts.get(row, 0) + 1
-    best = max(counts.values())
-    return next(row for row in rows.values() if counts[row] == best)

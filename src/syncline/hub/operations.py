@@ -1,32 +1,26 @@
 """What people ask of a running engine: settle, retry, repair, verify, status. Each appends to the log, or only reads."""
 
 import asyncio
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
-from itertools import count
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
-from syncline.compare.rows import prevailing
-from syncline.engine.closing import closing
 from syncline.engine.core import Engine
 from syncline.engine.session import Phase, Session
-from syncline.engine.state import ParkedRow, Stage
+from syncline.engine.state import ParkedRow, Stage, State
+from syncline.hub.deciding import decide
 from syncline.hub.pipeline import LivePipeline
-from syncline.hub.records import collection_report, conflicts_in, key_list, parked_report, parse_id, shown_peer
-from syncline.merge.policy import Rules
-from syncline.merge.window import Window
-from syncline.model.change import Change, Verdict
-from syncline.model.codec import encode_row
-from syncline.model.conflict import Conflict, Side
+from syncline.hub.records import collection_report, key_list, parked_report
+from syncline.hub.repairing import repair as repair_drift
 from syncline.model.entry import Entry
 from syncline.model.entry import Kind as EntryKind
 from syncline.model.errors import PeerError, PeerUnreachable, UsageError
 from syncline.model.event import Listener
-from syncline.model.schema import Collection, Kind
-from syncline.model.stamp import NOBODY, Micros, Offset
-from syncline.model.value import ABSENT, Key, Row, Value, pad, show
+from syncline.model.schema import Collection
+from syncline.model.stamp import Offset
+from syncline.model.value import Value
 from syncline.peers.protocol import Peer
-from syncline.reconcile.verify import Compared, Difference, compare_collection, read_copies
+from syncline.reconcile.verify import Compared, Difference, compare_collection
 
 Report = dict[str, Any]
 
@@ -37,7 +31,6 @@ class Operations:
     def __init__(self, engine: Engine, *, serves: bool = True) -> None:
         self.engine = engine
         self._serves = serves  # there are sessions, not only the log
-        self._numbers = count()
         self.alive: asyncio.Task[None] | None = None  # the engine's task, where somebody runs it for us
 
     def check_alive(self) -> None:
@@ -122,12 +115,12 @@ class Operations:
         repaired = 0
         if repair:
             drifted = [one for result in results for one in result.differences if one.state == "drift"]
-            repaired = await self._repair(drifted, pipeline)
+            repaired = await repair_drift(self.engine, self._receivers, drifted, pipeline)
         if through:
             await self.engine.ingest.command(
                 lambda offset: [Entry(offset, EntryKind.VERIFY, time=self.engine.clock.now(), body=through)]
             )
-        return report_verify(results, absent, repaired)
+        return report_verify(results, absent, repaired, self.engine.state)
 
     def _receivers(self, collection: Collection) -> list[Peer]:
         """The live peers that are to have this collection's rows. One that only sends keeps its own."""
@@ -150,100 +143,8 @@ class Operations:
     # -- deciding -----------------------------------------------------------------------------------------------------------
 
     async def settle(self, name: str, take: str | None, sets: Mapping[str, Value], by: str = "") -> Report:
-        """Settle an open conflict: take a side, or set fields. An ordinary change, later than everything in the log.
-
-        `by`: who says so, for the history.
-        """
-        encode_row(tuple(sets.values()))  # refuse here what the log could not carry
-        _, change, conflict = await self._find(name)
-        self._require_open(name)
-        collection = self.engine.plan.collections.get(change.collection)
-        if collection is None:
-            raise UsageError(f"{change.collection} is not configured any more", hint="put it back to settle its conflicts")
-        chosen, whole = _chosen(conflict, take, collection)
-        _require_fit(collection, self.engine.plan.book[collection.name], conflict, sets, taken=take is not None)
-        told = {"settles": [name], "take": take or "", "set": {one: show(value) for one, value in sets.items()}, "by": by}
-        offset = await self._decide(collection, change.key, chosen, sets, whole=whole, told=told)
-        return {"settled": name, "offset": offset, "collection": change.collection, "key": key_list(change.key)}
-
-    def _require_open(self, name: str) -> None:
-        if name not in self.engine.state.open:
-            raise UsageError(f"conflict {name} is not open", hint="see 'syncline conflicts list'")
-
-    async def _find(self, name: str) -> tuple[Entry, Change, Conflict]:
-        offset, row, place = parse_id(name)
-        async with closing(self.engine.log.read_notes(offset - 1)) as notes:
-            async for entries in notes:
-                for entry in entries:
-                    if entry.offset == offset:
-                        for change, conflict, where in conflicts_in(entry):
-                            if where == (row, place):
-                                return entry, change, conflict
-                break
-        raise UsageError(f"there is no conflict {name}", hint="see 'syncline conflicts list'")
-
-    async def _decide(
-        self, collection: Collection, key: Key, chosen: Row | None, sets: Mapping[str, Value], *, whole: bool, told: Report
-    ) -> Offset:
-        """Append the row as it is now with the decision in it. The current row is the window's, or a live peer's.
-
-        `told`: what the entry says of the decision.
-        """
-        engine = self.engine
-        sessions = [session for session in self.live() if collection.name not in session.sends_only]
-        if not sessions:
-            raise PeerUnreachable("no peer is live, so the row cannot be read", hint="start the hub, or bring a peer back")
-        reference = min(sessions, key=lambda session: collection.name in session.receives_only)
-        with self._pinned(engine.state.peer(reference.name).captured):
-            chunk = await reference.peer.rows(collection, [key])
-            if not await reference.wait_captured(chunk.position):
-                raise PeerUnreachable("the peer went away while its row was read", peer=reference.name, hint="try again")
-            row = dict(chunk.rows).get(key)
-
-            def build(offset: Offset) -> list[Entry]:
-                self._require_open(told["settles"][0])
-                after = _decided(engine.window, collection, key, row, chosen, sets, whole=whole)
-                entry = _settle_entry(offset, engine.clock.now(), after, told)
-                engine.window.replay(entry)
-                return [entry]
-
-            made = await engine.ingest.command(build)
-        return made[0].offset
-
-    @contextmanager
-    def _pinned(self, offset: Offset) -> Iterator[None]:
-        """Nothing above this offset leaves the window meanwhile: what changes after the rows were read is seen there."""
-        pin = f"operation {next(self._numbers)}"
-        self.engine.window.pins[pin] = offset
-        try:
-            yield
-        finally:
-            del self.engine.window.pins[pin]
-
-    async def _repair(self, drifted: Sequence[Difference], pipeline: LivePipeline) -> int:
-        """Give everyone the row that most peers hold now, unless it is in flight. What differed is kept as a conflict."""
-        engine = self.engine
-        repaired = 0
-        for collection in engine.plan.collections.values():
-            found = [one for one in drifted if one.collection == collection.name]
-            peers = self._receivers(collection)
-            if not found or {peer.name for peer in peers} != set(found[0].rows):
-                continue  # nothing to do, or not the peers that were compared: another majority
-            with self._pinned(min(engine.state.confirmed().values(), default=0)):
-                copies, sure = await read_copies(collection, peers, [one.key for one in found], pipeline)
-                held = [(one.key, {name: rows.get(one.key) for name, rows in copies.items()}) for one in found]
-                changes = [_repair_change(collection, key, rows) for key, rows in held if len(set(rows.values())) > 1]
-                if not sure:
-                    continue
-
-                def build(offset: Offset, changes: list[Change] = changes) -> list[Entry]:
-                    kept = tuple(one for one in changes if engine.window.view(one.collection, one.key) is None)
-                    entry = Entry(offset, EntryKind.SETTLE, time=engine.clock.now(), changes=kept, body={"repair": len(kept)})
-                    engine.window.replay(entry)
-                    return [entry] if kept else []
-
-                repaired += sum(entry.rows for entry in await engine.ingest.command(build))
-        return repaired
+        """Settle a conflict, open or closed: take a side, or set fields. `by`: who says so, for the history."""
+        return await decide(self.engine, self.live(), name, take, sets, by)
 
     async def retry(self, name: str) -> Report:
         """Try a parked row again."""
@@ -295,15 +196,16 @@ def peer_report(
     return {"state": state, "stage": stage, "reason": str(reason) if reason else None, "collections": collections}
 
 
-def report_verify(results: Sequence[Compared], absent: Sequence[str], repaired: int) -> Report:
-    """What verify found, for every face."""
+def report_verify(results: Sequence[Compared], absent: Sequence[str], repaired: int, state: State) -> Report:
+    """What verify found, for every face. Parked: every row that waits at some peer, also where all peers are equal."""
     differences = [one for result in results for one in result.differences]
+    compared = {result.collection for result in results}
     return {
         "equal": not any(result.found for result in results) and not absent,
         "rows": sum(result.rows for result in results),
-        "pending": sum(1 for one in differences if one.state == "pending"),
-        "drift": sum(result.found for result in results) - sum(1 for one in differences if one.state != "drift"),
-        "parked": sum(1 for one in differences if one.state == "parked"),
+        "pending": sum(result.states.get("pending", 0) for result in results),
+        "drift": sum(result.states.get("drift", 0) for result in results),
+        "parked": sum(1 for row in state.parked.values() if row.collection in compared),
         "not_compared": list(absent),
         "repaired": repaired,
         "differences": [difference_report(one) for one in differences],
@@ -320,72 +222,3 @@ def difference_report(one: Difference) -> Report:
         "peers": {peer: one.shown(row) for peer, row in one.rows.items()},
         "state": one.state,
     }
-
-
-def _require_fit(collection: Collection, rules: Rules, conflict: Conflict, sets: Mapping[str, Value], *, taken: bool) -> None:
-    """Refuse values that the columns or their policies could not hold, and a decision that leaves the contested field out."""
-    if conflict.field and not taken and conflict.field not in sets:
-        hint = f"add --set {conflict.field}=VALUE, or --take one of the sides"
-        raise UsageError(f"this conflict is about {conflict.field}, which is not set", collection=collection.name, hint=hint)
-    for place, name in enumerate(collection.columns):
-        kind = collection.kinds[place] if place < len(collection.kinds) else Kind.ANY
-        numeric = kind is Kind.INTEGER or rules.policies[place].delta
-        if name in sets and numeric and not isinstance(sets[name], int | None):
-            what = f"{name} holds whole numbers, not {show(sets[name])}"
-            raise UsageError(what, collection=collection.name, hint="give a number, or NULL")
-
-
-def _chosen(conflict: Conflict, take: str | None, collection: Collection) -> tuple[Row | None, bool]:
-    if take is None:
-        return None, False
-    sides = {shown_peer(side.peer): side for side in (conflict.ours, conflict.theirs)}
-    side = sides.get(shown_peer(take))
-    if side is None:
-        raise UsageError(f"{take} has no side in this conflict", hint=f"sides are {', '.join(sides)}")
-    if not conflict.field:
-        return side.row, True
-    row: list[Value] = [ABSENT] * len(collection.columns)
-    row[collection.columns.index(conflict.field)] = side.value
-    return tuple(row), False
-
-
-def _decided(
-    window: Window,
-    collection: Collection,
-    key: Key,
-    row: Row | None,
-    chosen: Row | None,
-    sets: Mapping[str, Value],
-    *,
-    whole: bool,
-) -> Change:
-    view = window.view(collection.name, key)
-    held = view.row if view is not None else row
-    if whole and chosen is None and not sets:
-        return Change(collection.name, key, held, None, Verdict(correct=True, full=True))
-    base = chosen if whole and chosen is not None else held
-    if base is None:
-        raise UsageError("the row is deleted by now", collection=collection.name, hint="take the side that has the row")
-    after = list(pad(base, len(collection.columns)))
-    if chosen is not None and not whole:
-        for place, value in enumerate(chosen):
-            after[place] = after[place] if value is ABSENT else value
-    for name, value in sets.items():
-        if name not in collection.columns or name in collection.key:
-            raise UsageError(f"{name} is not a field that can be set", collection=collection.name)
-        after[collection.columns.index(name)] = value
-    return Change(collection.name, key, held, tuple(after), Verdict(correct=True, full=True))
-
-
-def _settle_entry(offset: Offset, time: Micros, change: Change, body: Report) -> Entry:
-    return Entry(offset, EntryKind.SETTLE, NOBODY, time=time, changes=(change,), body=body)
-
-
-def _repair_change(collection: Collection, key: Key, rows: Mapping[str, Row | None]) -> Change:
-    row = prevailing(rows)
-    losers = tuple(
-        Conflict("repair", "", "repair majority", NOBODY, Side(NOBODY, ABSENT, row, 0), Side(peer, ABSENT, held, 0))
-        for peer, held in rows.items()
-        if held != row
-    )
-    return Change(collection.name, key, None, row, Verdict(correct=True, full=True, conflicts=losers))

@@ -1,16 +1,17 @@
 """What a comparison knows of the stream: from the running engine, or from the log and the peers when no hub runs."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Protocol
 
 from syncline.engine.closing import closing
 from syncline.engine.core import Engine
 from syncline.engine.state import State
+from syncline.merge.copies import whole
 from syncline.model.entry import Entry
 from syncline.model.limits import RECHECK_SECONDS
 from syncline.model.stamp import Offset, Position
-from syncline.model.value import Key
+from syncline.model.value import Key, Row
 from syncline.peers.protocol import Identity, Peer
 
 
@@ -56,44 +57,79 @@ class LivePipeline:
         """Whether some peer refused this row."""
         return any(name[1:] == (collection, key) for name in self._engine.state.parked)
 
+    def held(self, collection: str) -> Mapping[Key, Row | None]:
+        """The window's rows of keys that are parked somewhere: whatever else it holds gets to everyone."""
+        views = {name[2]: self._engine.window.view(*name[1:]) for name in self._engine.state.parked if name[1] == collection}
+        return {key: view.row for key, view in views.items() if view is not None}
+
 
 class RestingPipeline:
-    """Without a hub nothing moves: what was not captured or not delivered when we looked is pending."""
+    """Without a hub nothing moves but the peers' own writers: what was not captured or not delivered is pending.
+
+    `peers`: those that are compared; `heard`: of which collections each peer's writes are for the others.
+    """
 
     resting = True
 
-    def __init__(self, state: State, pending: set[tuple[str, Key]]) -> None:
-        self._state, self._pending = state, pending
+    def __init__(
+        self,
+        state: State,
+        rows: Mapping[str, dict[Key, Row | None]],
+        peers: Sequence[Peer],
+        heard: Mapping[str, frozenset[str]],
+    ) -> None:
+        self._state, self._rows = state, rows
+        self._peers, self._heard = {peer.name: peer for peer in peers}, heard
+        self._reached = {peer.name: state.peer(peer.name).position for peer in peers}
+        self._written: set[tuple[str, Key]] = set()
 
     def head(self) -> Offset:
         """The offset of the last entry with rows."""
         return self._state.data
 
     async def passed(self, peer: str, position: Position) -> bool:
-        """What the peer wrote beyond the log is known to be pending."""
+        """Read on in the peer's own history: what it wrote beyond the log, up to there, is known to be pending."""
+        reached = self._reached[peer]
+        end = min(position, await self._peers[peer].position())
+        if reached is not None and reached >= end:
+            return True
+        async with closing(self._peers[peer].stream(reached)) as history:
+            async for transaction in history:
+                changes = (change for change in transaction.changes if change.collection in self._heard[peer])
+                self._written.update((change.collection, change.key) for change in changes)
+                if transaction.position >= end:
+                    break
+        self._reached[peer] = end
         return True
 
     def in_flight(self, collection: str, key: Key) -> bool:
-        """Whether some peer wrote the key without the log having it, or the log has it and some peer does not."""
-        return (collection, key) in self._pending
+        """Whether some peer wrote the key without the log having it, or the log has it and some peer may not."""
+        return (collection, key) in self._written or key in self._rows.get(collection, {})
 
     def is_parked(self, collection: str, key: Key) -> bool:
         """Whether some peer refused this row."""
         return any(name[1:] == (collection, key) for name in self._state.parked)
 
+    def held(self, collection: str) -> Mapping[Key, Row | None]:
+        """The rows of the entries that some peer may not have."""
+        return self._rows.get(collection, {})
 
-async def resting(state: State, log: Readable, peers: Mapping[str, tuple[Peer, Identity]]) -> RestingPipeline:
+
+async def resting(
+    state: State, log: Readable, peers: Mapping[str, tuple[Peer, Identity]], heard: Mapping[str, frozenset[str]]
+) -> RestingPipeline:
     """Find what is pending: the log's entries beyond each peer's watermark, and each peer's history beyond the log."""
-    pending: set[tuple[str, Key]] = set()
+    rows: dict[str, dict[Key, Row | None]] = {}
     behind = min((identity.watermark for _, identity in peers.values()), default=0)
-    async with closing(log.read(max(behind, log.floor))) as frames:
+    parked = {name[1:] for name in state.parked}
+    start = min([behind, *(row.since - 1 for row in state.parked.values())])
+    async with closing(log.read(max(start, log.floor))) as frames:
         async for entries in frames:
-            pending.update((change.collection, change.key) for entry in entries for change in entry.changes)
+            for entry in (entry for entry in entries if entry.is_data):
+                for change in entry.changes:
+                    if entry.offset > behind or (change.collection, change.key) in parked:
+                        rows.setdefault(change.collection, {})[change.key] = whole(change)
+    found = RestingPipeline(state, rows, [peer for peer, _ in peers.values()], heard)
     for name, (peer, _) in peers.items():
-        end = await peer.position()
-        async with closing(peer.stream(state.peer(name).position)) as history:
-            async for transaction in history:
-                pending.update((change.collection, change.key) for change in transaction.changes)
-                if transaction.position >= end:
-                    break
-    return RestingPipeline(state, pending)
+        await found.passed(name, await peer.position())
+    return found

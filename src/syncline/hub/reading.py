@@ -8,7 +8,7 @@ from itertools import islice, product
 from typing import Any, Final
 
 from syncline.engine.core import Plan
-from syncline.engine.state import State
+from syncline.engine.state import Stage, State
 from syncline.hub import at_rest, dry, records
 from syncline.hub.build import Asked, against, ask, dismiss, refuse, waiting_columns
 from syncline.hub.operations import report_verify
@@ -21,7 +21,7 @@ from syncline.model.errors import SynclineError, UsageError
 from syncline.model.event import Listener
 from syncline.model.key import parse_key
 from syncline.model.schema import Kind
-from syncline.model.space import Space
+from syncline.model.space import Direction, Space
 from syncline.model.value import Value, real
 from syncline.model.words import counted
 from syncline.reconcile.verify import compare_collection
@@ -139,19 +139,28 @@ class Reading:
         listed = (row for row in rows if int(row.id) > floor and collection in (None, row.collection))
         return [records.parked_report(row) for row in islice(listed, limit)]
 
-    async def compare(self, emit: Listener) -> Report:
-        """Compare all peers while no hub moves anything: what is on its way is pending, not drift."""
+    async def compare(self, emit: Listener) -> Report | None:
+        """Compare all peers while no hub moves anything: what is on its way is pending, not drift.
+
+        None where the peers seem to differ and the log grew meanwhile: a hub came, so nothing is known.
+        """
         state = await self.state()
         async with self.asked() as (asked, plan), self.reader() as reader:
-            peers = {name: (asked.peers[name], asked.identities[name]) for name in asked.tables}
-            pipeline = await resting(state, reader, peers)
+            names = [name for name in asked.tables if name in state.peers and state.peers[name].footing is Stage.LIVE]
+            absent = [name for name in self._space.peers if name not in names]
+            heard = {name: frozenset(plan.collections) - plan.only(name, Direction.RECEIVE) for name in names}
+            peers = {name: (asked.peers[name], asked.identities[name]) for name in names}
+            pipeline = await resting(state, reader, peers, heard)
             results = []
             for collection in plan.collections.values():
-                rows = [asked.tables[name][collection.table_at(name)].rows_estimate for name in asked.tables]
-                results.append(
-                    await compare_collection(collection, [peer for peer, _ in peers.values()], max(rows), pipeline, emit)
-                )
-            return report_verify(results, [], 0)
+                found = [name for name in names if collection.name not in plan.only(name, Direction.SEND)]
+                rows = [asked.tables[name][collection.table_at(name)].rows_estimate for name in found]
+                if found:
+                    compared = [asked.peers[name] for name in found]
+                    results.append(await compare_collection(collection, compared, max(rows), pipeline, emit))
+            report = report_verify(results, absent, 0, state)
+            moved = await reader.refresh() != state.head
+            return None if moved and report["differences"] else report
 
     async def history(self, collection: str, key: tuple[str, ...]) -> list[Report]:
         """Everything the log has about a row."""
@@ -193,7 +202,7 @@ def _readings(word: str) -> list[Value]:
     with suppress(ValueError):
         if math.isfinite(float(word)):
             found.append(real(float(word)))
-    return found
+    return found if word in found else [*found, word]  # a text may look like anything
 
 
 def log_bytes(path: str) -> int:

@@ -239,10 +239,11 @@ def _nobody(entry: Entry) -> str:
 def _decision(body: Report) -> Report:
     """What a person decided, or that it was a repair. Older entries say only which conflict was settled."""
     if "repair" in body:
-        return {"decision": "repair: the row that most peers held"}
+        return {"decision": "repair of what differed, field by field"}
     words = [f"take {body['take']}"] if body.get("take") else []
     words += [f"set {name} = {value}" for name, value in body.get("set", {}).items()]
-    return {"settles": list(body.get("settles", ())), "by": body.get("by") or None, "decision": "; ".join(words)}
+    told = {"settles": list(body.get("settles", ())), "by": body.get("by") or None, "decision": "; ".join(words)}
+    return told | ({"reopened": True} if body.get("reopened") else {})
 
 
 def _what(change: Change, columns: Sequence[str]) -> Report:

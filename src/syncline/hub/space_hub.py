@@ -6,12 +6,13 @@ none runs, an engine is started here for as long as the decision takes.
 
 import asyncio
 import getpass
+from contextlib import suppress
 from typing import Any
 
 from syncline.engine.state import Stage, State
 from syncline.hub import at_rest
 from syncline.hub.build import ask, dismiss
-from syncline.hub.desk_service import Refused, call
+from syncline.hub.desk_service import Gone, Refused, call
 from syncline.hub.operations import Operations
 from syncline.hub.reading import Reading
 from syncline.hub.serving import handlers, live_status, quiet, serving, until_idle, until_stopped
@@ -47,16 +48,19 @@ class SpaceHub(Reading):
                     self._running = None
 
     async def _ask(self, kind: str, body: Report, *, sessions: bool) -> Report:
-        """Have the running hub do it; or do it here, if none runs."""
+        """Have the running hub do it; or do it here, if none runs. A running hub is asked before any peer is opened."""
         if self._running is not None:
             return await handlers(self._space, self._running)[kind](body)
+        with suppress(Gone):
+            if self._is_served():
+                return await call(open_desk(self._space.log), kind, body, served=self._is_served)
         try:
             async with serving(self._space, quiet, sessions=sessions) as operations:
                 if sessions:
                     await operations.until_live()
                 return await handlers(self._space, operations)[kind](body)
-        except LogBusy:
-            return await call(open_desk(self._space.log), kind, body)
+        except LogBusy:  # one began meanwhile
+            return await call(open_desk(self._space.log), kind, body, served=self._is_served)
 
     async def status(self, *, look: bool = True) -> Report:
         """The status, from the running hub, or from the log and the peers' files."""
@@ -93,9 +97,11 @@ class SpaceHub(Reading):
         """Compare all peers; with `repair` append what makes them equal."""
         if self._running is not None:
             return await self._running.verify(repair=repair, emit=on_event)
-        if repair or self._is_served():
-            return await self._ask("verify", {"repair": repair}, sessions=True)
-        return await self.compare(on_event)
+        while not (repair or self._is_served()):
+            compared = await self.compare(on_event)
+            if compared is not None:
+                return compared
+        return await self._ask("verify", {"repair": repair}, sessions=True)
 
     async def pause(self, peer: str | None) -> Report:
         """Stop a peer, or all."""

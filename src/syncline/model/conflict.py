@@ -24,7 +24,7 @@ class Side(msgspec.Struct, frozen=True, array_like=True):
 class Conflict(msgspec.Struct, frozen=True, array_like=True):
     """Two changes that did not know each other touched the same thing, and `rule` decided.
 
-    `kind`: field, delete-update, update-delete, insert-insert, join. `field` is the column name, or '' for a whole row.
+    `kind`: field, delete-update, update-delete, insert-insert, join, repair. `field` is the column name, or '' for a whole row.
     `winner` is the peer whose value stands, or '' for a merged one.
     `open`: a person has to settle it (rule manual); until then the kept value stands. `base` is the value before both.
     """

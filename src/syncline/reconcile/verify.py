@@ -5,8 +5,9 @@ key is read again after the pipeline has passed the reads, until two rounds agre
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
-from typing import Protocol
+from typing import Final, Protocol
 
 import msgspec
 
@@ -16,10 +17,11 @@ from syncline.model.key import order
 from syncline.model.limits import COMPARE_ROWS_MAX, DIFFERENCES_MAX, RECHECK_SECONDS
 from syncline.model.schema import Collection
 from syncline.model.stamp import Offset, Position
-from syncline.model.value import Key, Row, plain
+from syncline.model.value import ABSENT, Key, Row, pad, plain
 from syncline.peers.protocol import Digest, Peer
 
 AGAIN_SECONDS = 0.05  # between two looks at the same keys
+LOG: Final = "(log)"  # the log's row among those of the peers, where they all lack it
 
 Copies = Mapping[str, Mapping[Key, Row]]
 
@@ -43,6 +45,10 @@ class Pipeline(Protocol):
 
     def is_parked(self, collection: str, key: Key) -> bool:
         """Whether some peer refused this row."""
+        ...
+
+    def held(self, collection: str) -> Mapping[Key, Row | None]:
+        """The log's rows that may have reached nobody: there the peers are equal with each other, and not with the log."""
         ...
 
 
@@ -71,17 +77,34 @@ class Compared(msgspec.Struct, frozen=True):
     differences: tuple[Difference, ...]
     found: int  # how many differences there are; `differences` lists the first of them
     through: Offset | None
+    states: dict[str, int] = {}  # how many of each state
+
+
+class _Found:
+    """The differences so far: all counted, the first of them listed."""
+
+    def __init__(self) -> None:
+        self.listed: list[Difference] = []
+        self.states: Counter[str] = Counter()
+
+    def add(self, found: Sequence[Difference]) -> None:
+        """Take in more of them."""
+        self.listed += found[: max(0, DIFFERENCES_MAX - len(self.listed))]
+        self.states.update(one.state for one in found)
 
 
 async def compare_collection(
     collection: Collection, peers: Sequence[Peer], rows: int, pipeline: Pipeline, emit: Listener
 ) -> Compared:
-    """Compare one collection at one or more peers. `rows` is an estimate, for the number of ranges. Raises PeerError."""
+    """Compare one collection at one or more peers. `rows` is an estimate, for the number of ranges. Raises PeerError.
+
+    One peer alone proves nothing.
+    """
     start = pipeline.head()
     first, others = peers[0], peers[1:]
     suspects: list[Key] = []
-    listed: list[Difference] = []
-    compared = found = 0
+    found = _Found()
+    compared = 0
     ranges = await first.digest(collection, None, None, max(1, rows // COMPARE_ROWS_MAX))
     for done, piece in enumerate(ranges, 1):
         theirs = await asyncio.gather(*(peer.digest(collection, piece.after, piece.upto, 1) for peer in others))
@@ -89,22 +112,43 @@ async def compare_collection(
             async for keys in _suspects(collection, peers, piece):
                 suspects += keys
                 if len(suspects) >= COMPARE_ROWS_MAX:
-                    found += _list(listed, await _confirm(collection, peers, suspects, pipeline))
+                    found.add(await _confirm(collection, peers, suspects, pipeline))
                     suspects = []
         compared += piece.count
         detail = {"done": compared, "total": max(rows, compared), "range": done, "ranges": len(ranges)}
         emit(Event("verify.progress", collection=collection.name, count=compared, detail=detail))
-    found += _list(listed, await _confirm(collection, peers, suspects, pipeline))
-    return Compared(collection.name, compared, tuple(listed), found, None if found else start)
+    found.add(await _confirm(collection, peers, suspects, pipeline))
+    async for behind in _behind(collection, peers, pipeline):
+        found.add(behind)
+    count = found.states.total()
+    through = start if not count and others else None
+    return Compared(collection.name, compared, tuple(found.listed), count, through, dict(found.states))
 
 
 def _differs(piece: Digest, digests: Sequence[Digest]) -> bool:
     return sum(one.count for one in digests) != piece.count or sum(one.total for one in digests) % 2**128 != piece.total
 
 
-def _list(listed: list[Difference], found: Sequence[Difference]) -> int:
-    listed += found[: max(0, DIFFERENCES_MAX - len(listed))]
-    return len(found)
+async def _behind(collection: Collection, peers: Sequence[Peer], pipeline: Pipeline) -> AsyncIterator[list[Difference]]:
+    """Rows that are the same at every peer and not what the log holds: a decision that has reached nobody so far."""
+    suspects = list(pipeline.held(collection.name))
+    for start in range(0, len(suspects), COMPARE_ROWS_MAX):
+        keys = suspects[start : start + COMPARE_ROWS_MAX]
+        copies, _ = await read_copies(collection, peers, keys, pipeline)
+        held, behind = pipeline.held(collection.name), []
+        for key in keys:
+            rows = {name: copy.get(key) for name, copy in copies.items()}
+            if key in held and len(set(rows.values())) == 1 and not _fits(held[key], next(iter(rows.values()))):
+                state = "parked" if pipeline.is_parked(collection.name, key) else "pending"
+                behind.append(_difference(collection, key, {**rows, LOG: held[key]}, state))
+        yield behind
+
+
+def _fits(held: Row | None, row: Row | None) -> bool:
+    """Whether a peer has the log's row; what the log was not sent does not count."""
+    if held is None or row is None:
+        return held is row
+    return all(mine is ABSENT or mine == its for mine, its in zip(held, pad(row, len(held)), strict=False))
 
 
 async def _suspects(collection: Collection, peers: Sequence[Peer], piece: Digest) -> AsyncIterator[list[Key]]:

@@ -296,7 +296,7 @@ def test_verify_names_peer_collection_key_and_fields_of_a_drift(hub: FakeHub) ->
         "Bonn",
         "drift",
         "5 rows compared, 1 differ",
-        "not reachable: car",
+        "not live: car",
         "2 rows under way",
     ):
         assert piece in result.stdout

@@ -1,9 +1,9 @@
-"""Row differences: which keys and fields, and what most peers hold."""
+"""Row differences: which keys and fields."""
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from syncline.compare.rows import differing_fields, differing_keys, prevailing
+from syncline.compare.rows import differing_fields, differing_keys
 from syncline.model.value import ABSENT, Key, Row, Tagged
 
 ROWS = st.tuples(st.integers(0, 2), st.sampled_from(["a", "b", None]))
@@ -43,10 +43,3 @@ def test_kinds_count_even_where_python_calls_values_equal() -> None:
 def test_a_row_without_the_newest_column_differs_in_it() -> None:
     assert differing_fields(("a", "b"), [(1, 2), (1,)]) == ("b",)
     assert differing_fields(("a", "b"), [(1, ABSENT), (1,)]) == ()
-
-
-def test_what_most_peers_hold_prevails_and_the_first_among_equals() -> None:
-    assert prevailing({"p": (1, "a"), "q": (1, "b"), "r": (1, "b")}) == (1, "b")
-    assert prevailing({"p": (1, "a"), "q": (1, "b")}) == (1, "a")
-    assert prevailing({"p": None, "q": (1, "b"), "r": None}) is None
-    assert prevailing({"p": (1, "b"), "q": None}) == (1, "b")

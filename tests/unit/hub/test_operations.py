@@ -7,10 +7,13 @@ from tests.unit.engine.stand import ITEMS, Stand
 from tests.unit.hub.verbs import begin, compare, contended, quiet
 
 from syncline.engine.session import Phase
+from syncline.hub.operations import Operations
 from syncline.hub.pipeline import LivePipeline
+from syncline.hub.repairing import repair
 from syncline.model.entry import Kind
 from syncline.model.errors import UsageError
 from syncline.model.space import Direction, Settings
+from syncline.peers.protocol import Peer
 from syncline.reconcile.verify import compare_collection
 from syncline.sim.database import Constraints
 
@@ -114,6 +117,9 @@ def test_only_the_peers_that_were_compared_decide_a_repair() -> None:
     """Two of three go away before the repair: the drifted one, now alone, is no majority."""
     stand = contended()
 
+    def left(verbs: Operations) -> list[Peer]:
+        return [session.peer for session in verbs.live()]
+
     async def story() -> None:
         verbs = await begin(stand)
         stand.rows("p")[2,] = (2, "drifted", 0, None, None)
@@ -122,7 +128,7 @@ def test_only_the_peers_that_were_compared_decide_a_repair() -> None:
         for name in "qr":
             stand.doors[name].cut()
         await stand.until(lambda: stand.phase("q") is stand.phase("r") is Phase.WAITING, "away")
-        assert await verbs._repair(compared.differences, pipeline) == 0
+        assert await repair(stand.engine, lambda _: left(verbs), compared.differences, pipeline) == 0
         for name in "qr":
             stand.doors[name].cut(False)
         await stand.live()

@@ -7,6 +7,7 @@ from tests.unit.engine.stand import Stand
 from tests.unit.hub.verbs import begin, compare, contend_at_once, contended
 
 from syncline.engine.session import Phase
+from syncline.hub.records import conflicts_in
 from syncline.model.entry import Kind
 from syncline.model.errors import CodecError, PeerUnreachable, UsageError
 from syncline.model.value import Value, real
@@ -25,7 +26,13 @@ def test_a_side_is_taken_and_everyone_has_it(take: str) -> None:
         await stand.idle()
         assert stand.row(1) == (1, "x", 0, None, f"{take}'s")
         assert not stand.engine.state.open
-        assert report == {"settled": name, "offset": stand.log.of(Kind.SETTLE)[-1].offset, "collection": "items", "key": [1]}
+        assert report == {
+            "settled": name,
+            "offset": stand.log.of(Kind.SETTLE)[-1].offset,
+            "collection": "items",
+            "key": [1],
+            "reopened": False,
+        }
         await stand.restart()
         await stand.live()
         assert not stand.engine.state.open, "and it stays settled"
@@ -156,15 +163,44 @@ def test_a_value_that_the_log_cannot_carry_harms_only_who_typed_it() -> None:
     stand.run(story())
 
 
-def test_a_settled_conflict_is_settled() -> None:
+def test_what_lost_is_put_back_and_that_too_can_be_taken_back() -> None:
     stand = contended("pq")
 
     async def story() -> None:
         verbs = await begin(stand)
         name = await contend_at_once(stand)
-        await verbs.settle(name, "p", {})
-        with pytest.raises(UsageError, match="is not open"):
-            await verbs.settle(name, "q", {})
+        assert not (await verbs.settle(name, "p", {}))["reopened"]
+        await stand.idle()
+        for take in ("q", "p"):
+            stand.update("p", 1, a=f"before {take}")
+            await stand.idle()
+            assert (await verbs.settle(name, take, {}, "Ada"))["reopened"]
+            await stand.idle()
+            assert stand.row(1) == (1, f"before {take}", 0, None, f"{take}'s"), "what is not contested stays"
+        told = stand.log.of(Kind.SETTLE)[-1].body or {}
+        assert (told["settles"], told["reopened"], told["take"], told["by"]) == ([name], True, "p", "Ada")
+        assert not stand.engine.state.open
+
+    stand.run(story())
+
+
+def test_a_row_that_a_rule_let_go_is_put_back_whole() -> None:
+    stand = Stand("pqr", deletes="delete_wins")
+    stand.fill("p", range(5))
+
+    async def story() -> None:
+        verbs = await begin(stand)
+        stand.delete("p", 1)
+        stand.update("q", 1, a="still wanted")
+        await stand.idle()
+        assert stand.row(1) is None
+        (kept,) = [one for entry in stand.log.of(Kind.CHANGE) for one in conflicts_in(entry)]
+        (entry,) = [one for one in stand.log.of(Kind.CHANGE) if any(conflicts_in(one))]
+        name = f"{entry.offset}.{kept[2][0]}.{kept[2][1]}"
+        await verbs.settle(name, "q", {})
+        await stand.idle()
+        assert stand.same()
+        assert stand.row(1) == (1, "still wanted", 0, None, None)
 
     stand.run(story())
 

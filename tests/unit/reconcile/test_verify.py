@@ -14,7 +14,7 @@ from syncline.model.event import Event
 from syncline.model.limits import RECHECK_SECONDS
 from syncline.model.schema import Collection
 from syncline.model.stamp import Position
-from syncline.model.value import Key, Row
+from syncline.model.value import ABSENT, Key, Row
 from syncline.reconcile import verify
 from syncline.reconcile.verify import Compared, Difference, compare_collection
 from syncline.sim.database import SimDatabase
@@ -37,6 +37,7 @@ class Stream:
         self.flying: set[Key] = set()
         self.parked: set[Key] = set()
         self.late: set[str] = set()
+        self.rows: dict[Key, Row | None] = {}  # the log's
         self.asked: list[tuple[str, Position]] = []
         self.on_pass: Callable[[], object] = lambda: None
 
@@ -58,6 +59,10 @@ class Stream:
     def is_parked(self, collection: str, key: Key) -> bool:
         """As told."""
         return key in self.parked
+
+    def held(self, collection: str) -> dict[Key, Row | None]:
+        """As told."""
+        return dict(self.rows)
 
 
 class Bench:
@@ -195,8 +200,34 @@ def test_progress_is_told_range_by_range() -> None:
     assert told[-1]["done"] == told[-1]["total"] == 30
 
 
-def test_one_peer_alone_is_equal_to_itself() -> None:
-    assert Bench(names="p").compare().found == 0
+def test_one_peer_alone_is_equal_to_itself_and_that_proves_nothing() -> None:
+    compared = Bench(names="p").compare()
+    assert (compared.found, compared.through) == (0, None)
+
+
+def test_what_all_peers_lack_of_the_log_is_named_with_the_logs_row() -> None:
+    """A decision that all of them refused, one that nobody has got so far, one of a row that is gone by then."""
+    bench = Bench()
+    bench.stream.rows = {(number,): (number, "decided", None) for number in range(3, 9)}
+    bench.stream.rows |= {(9,): None, (10,): bench.rows("p")[10,], (11,): (11, ABSENT)}
+    bench.stream.parked = {(3,)}
+    compared = bench.compare()
+    states = {one.key[0]: one.state for one in compared.differences}
+    assert states == {3: "parked", **dict.fromkeys(range(4, 10), "pending")}
+    assert (compared.states, compared.found, compared.through) == ({"parked": 1, "pending": 6}, 7, None)
+    first = compared.differences[0]
+    assert first.fields == ("a",)
+    assert {name: first.shown(row) for name, row in first.rows.items()}["(log)"] == {"a": "decided"}
+
+
+def test_differences_beyond_those_that_are_listed_keep_their_state(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(verify, "DIFFERENCES_MAX", 4)
+    bench = Bench(resting=True)
+    for number in range(10):
+        bench.rows("p")[number,] = (number, "not captured yet", None)
+    bench.stream.flying = {(number,) for number in range(10)}
+    compared = bench.compare()
+    assert (len(compared.differences), compared.found, compared.states) == (4, 10, {"pending": 10})
 
 
 # -- what is not drift -----------------------------------------------------------------------------------------------------
