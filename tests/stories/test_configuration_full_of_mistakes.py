@@ -11,7 +11,7 @@ log: story.log.db
 peers:
   hq: sqlite:///hq.db
   van: sqlite:///nowhere.db
-  pg: postgresql://x/y
+  dk: duckdb:///x/y
 collections:
   customers:
     key: [idd]
@@ -23,7 +23,7 @@ settings: {retention_seconds: many, wat: 1}
 """
 EXPECTED = [
     ("SYN-C15", 5, "nowhere.db", "?create=1"),
-    ("SYN-C18", 6, "postgresql", "sqlite"),
+    ("SYN-C18", 6, "duckdb", "sqlite"),
     ("SYN-C12", 9, "idd", "id"),
     ("SYN-C11", 10, "countr", "counter"),
     ("SYN-C10", 10, "moon", "hq, van, pg"),
@@ -62,7 +62,7 @@ def test_every_mistake_is_told_with_line_and_fix_and_nothing_is_touched(space: S
 def test_with_the_mistakes_corrected_one_by_one_the_same_file_runs(space: Space) -> None:
     space.config.write_text(MISTAKES, encoding="utf-8")
     corrections = [
-        ("nowhere.db", "van.db"), ("  pg: postgresql://x/y\n", ""), ("[idd]", "[id]"), ("countr", "counter"), ("tagz", "tags"),
+        ("nowhere.db", "van.db"), ("  dk: duckdb:///x/y\n", ""), ("[idd]", "[id]"), ("countr", "counter"), ("tagz", "tags"),
         ("moon", "hq"), (", name: counter", ""), ("sometimes", "newest"), ("    colour: red\n", ""), ("  orders: {}\n", ""),
         ("many", "30d"), (", wat: 1", ""),
     ]  # fmt: skip

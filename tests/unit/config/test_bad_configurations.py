@@ -152,7 +152,7 @@ CASES: tuple[tuple[str, str, str, int, str], ...] = (
     ("variable", changed(5, "  van: sqlite:///${env:GONE}"), "SYN-C17", 5, "'GONE' is not set"),
     ("secret file", changed(5, "  van: sqlite:///${file:gone}"), "SYN-C17", 5, "No such file"),
     ("reference", changed(5, "  van: sqlite:///${vault:x}"), "SYN-C17", 5, "cannot be read"),
-    ("planned peer", changed(5, "  van: postgresql://u@h/db"), "SYN-C18", 5, "not available yet"),
+    ("planned peer", changed(5, "  van: duckdb:///x.duckdb"), "SYN-C18", 5, "not available yet"),
     ("planned log", changed(2, "log: nats://h:4222"), "SYN-C18", 2, "not available yet"),
     ("where", changed(8, "    where: {van: \"region = 'EU'\"}"), "SYN-C18", 8, "selective sync is not available yet"),
     ("columns", changed(8, "    columns: {van: [id]}"), "SYN-C18", 8, "selective sync is not available yet"),
