@@ -86,7 +86,7 @@ def test_f27_an_older_log_that_has_grown_past_an_absent_peer_is_noticed_when_it_
         number += 1
     space.move("hq-away", "hq")
     space.verb("resume", "hq", code=None)  # it is looked for now and then; this looks at once
-    space.wait(lambda: "the log was restored from a copy" in space.state("hq"), "hq does not know this log")
+    space.wait(lambda: "SYN-P06" in space.state("hq"), "hq does not know this log")
     space.verb("resume", "hq", "--rejoin")
     space.wait_equal()
     assert space.stop() == 0

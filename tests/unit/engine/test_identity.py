@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from syncline.engine.identity import continues, verify_identity
+from syncline.engine.identity import continues, knows_its_own, verify_identity
 from syncline.engine.state import PeerRecord, Stage
 from syncline.model.errors import PeerRestored
 from syncline.model.stamp import Position
@@ -34,8 +34,17 @@ def test_a_peer_that_went_on_is_the_same() -> None:
         (msgspec.structs.replace(SHOWN, watermark=HEAD + 1), "the log was restored"),
         (msgspec.structs.replace(SHOWN, watermark=38), "went back in time"),
         (msgspec.structs.replace(SHOWN, position=Position(59, 0, "a")), "its history ends at 59"),
+        (msgspec.structs.replace(SHOWN, forgotten=Position(61)), "forgotten its history up to 61"),
     ],
-    ids=["f20_wiped", "f26_cloned", "f26_restored", "f27_log_restored", "f28_watermark_behind", "f28_history_behind"],
+    ids=[
+        "f20_wiped",
+        "f26_cloned",
+        "f26_restored",
+        "f27_log_restored",
+        "f28_watermark_behind",
+        "f28_history_behind",
+        "f27_history_forgotten",
+    ],
 )
 @pytest.mark.parametrize("stage", [Stage.LIVE, Stage.JOINING, Stage.PAUSED])
 def test_each_evidence_stops_it_and_says_how_to_go_on(shown: Identity, why: str, stage: Stage) -> None:
@@ -62,6 +71,22 @@ def test_a_peer_that_was_never_set_up_shows_nothing() -> None:
 def test_who_returns_with_its_history_continues_it() -> None:
     """Its position in the log was put aside as `since` when it was asked to join again."""
     assert continues(record(Stage.NEW, position=None, since=Position(60, 0, "a")), SHOWN, HEAD)
+
+
+@pytest.mark.parametrize(
+    ("shown", "since", "known"),
+    [
+        (SHOWN, Position(60, 0, "a"), True),
+        (msgspec.structs.replace(SHOWN, forgotten=Position(60)), Position(60, 0, "a"), True),
+        (msgspec.structs.replace(SHOWN, forgotten=Position(61)), Position(60, 0, "a"), False),
+        (SHOWN, None, True),
+        (msgspec.structs.replace(SHOWN, fresh=True), Position(60, 0, "a"), False),
+        (msgspec.structs.replace(SHOWN, incarnation="other"), Position(60, 0, "a"), False),
+    ],
+    ids=["went_on", "just_whole", "forgotten", "restored", "torn_down", "another_footprint"],
+)
+def test_who_can_tell_what_it_wrote_itself(shown: Identity, since: Position | None, known: bool) -> None:
+    assert knows_its_own(record(Stage.NEW, since=since), shown) is known
 
 
 @pytest.mark.parametrize(

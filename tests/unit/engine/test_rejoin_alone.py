@@ -104,3 +104,21 @@ def test_a_lonely_return_survives_crashes() -> None:
         assert all(stand.row(key) == (key, "news", 0, None, None) for key in range(0, 8 * RANGE, 3))
 
     stand.run(story())
+
+
+def test_f27_a_peer_whose_watermark_is_another_entry_here_is_stopped() -> None:
+    stand = Stand("pq")
+
+    async def story() -> None:
+        await stand.begin()
+        stand.insert("p", 1)
+        await stand.idle()
+        await stand.stop()
+        assert stand.databases["q"].content.fingerprint
+        stand.databases["q"].content.fingerprint = "of another life"
+        await stand.restart()
+        await stand.until(lambda: stand.phase("q") is Phase.BROKEN, "q is stopped")
+        assert "this is not the log that the peer knows" in str(stand.reason("q"))
+        assert stand.phase("p") is Phase.LIVE
+
+    stand.run(story())
