@@ -4,6 +4,7 @@ import os
 import random
 import shutil
 import sqlite3
+import subprocess
 from collections.abc import Callable
 from contextlib import closing
 
@@ -123,3 +124,34 @@ def test_t13_f16_a_locked_file_is_waited_for_and_the_others_go_on(make: MakeSpac
     space.wait_equal()
     assert space.value("lab", "SELECT balance FROM customers") == 11
     assert space.stop() == 0
+
+
+def test_t13_verbs_ask_the_running_hub_and_open_no_locked_file(make: MakeSpace) -> None:
+    space = make(("hq", "lab", "van"))
+    _begin(space)
+    with space.open("van") as connection:
+        connection.execute("PRAGMA journal_mode=DELETE").fetchall()
+    space.settle()
+    space.start()
+    with space.open("van") as connection:
+        connection.execute("BEGIN EXCLUSIVE")
+        space.verb("pause", "lab")
+        space.verb("resume", "lab")
+        connection.execute("COMMIT")
+    assert space.stop() == 0
+
+
+def test_t13_a_file_that_is_locked_for_a_moment_is_waited_for_without_a_hub(make: MakeSpace) -> None:
+    space = make()
+    _begin(space)
+    with space.open("van") as connection:
+        connection.execute("PRAGMA journal_mode=DELETE").fetchall()
+    space.settle()
+    for words in (("verify",), ("run", "--until-idle"), ("check",)):
+        with space.open("van") as connection:
+            connection.execute("BEGIN EXCLUSIVE")
+            verb = space.spawn("verb", "-m", "syncline", *words, "--config", str(space.config), "--json")
+            with pytest.raises(subprocess.TimeoutExpired):
+                verb.wait(2.5)
+            connection.execute("COMMIT")
+        assert verb.wait(60) == 0, space.said("verb")

@@ -12,6 +12,7 @@ Report = dict[str, Any]
 Handler = Callable[[Report], Awaitable[Report]]
 POLL_SECONDS = 0.1
 ANSWER_SECONDS = 600.0
+SERVED_SECONDS = 0.5  # between two looks whether the hub that was asked still runs
 
 
 class Refused(UsageError):
@@ -61,18 +62,29 @@ class DeskService:
             return {"error": bug.as_json()}
 
 
-async def call(desk: Desk, kind: str, body: Report, *, seconds: float = ANSWER_SECONDS) -> Report:
-    """Ask the running hub. Raises what it answered with, or LogBusy if it does not answer in time."""
+class Gone(LogBusy):
+    """The hub that was asked ended before it took the request: nothing was done."""
+
+
+async def call(
+    desk: Desk, kind: str, body: Report, *, seconds: float = ANSWER_SECONDS, served: Callable[[], bool] = lambda: True
+) -> Report:
+    """Ask the running hub. Raises what it answered with, LogBusy if it does not answer in time, Gone when `served` says so."""
     try:
         request = desk.put(kind, body)
         loop = asyncio.get_running_loop()
-        deadline = loop.time() + seconds
+        deadline, look = loop.time() + seconds, loop.time()
         while loop.time() < deadline:
+            here = loop.time() < look or served()  # before the answer is looked for: a hub that ends has answered before
+            look = look if loop.time() < look else loop.time() + SERVED_SECONDS
             answer = desk.result(request)
             if answer is not None:
                 if "error" in answer:
                     raise Refused(answer["error"])
                 return dict(answer["ok"])
+            if not here:
+                what, hint = "the running hub ended before it answered", "see 'syncline status', then ask again"
+                raise (Gone if desk.withdraw(request) else LogBusy)(what, hint=hint)
             await asyncio.sleep(POLL_SECONDS / 2)
         desk.withdraw(request)
         raise LogBusy("the running hub did not answer", why=f"within {seconds:.0f} s", hint="look at its log")

@@ -1,5 +1,6 @@
 """Addresses, and what SQLite's errors mean: every one is named, with its cause and the way out."""
 
+import asyncio
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -153,6 +154,27 @@ def test_a_locked_file_is_waited_for_then_told(tmp_path: Path, wal: bool, monkey
             await here.apply(here.upsert((2, "theirs")))
             assert await here.rows() == {(1,): (1, "mine"), (2,): (2, "theirs")}
             assert [change.key for change in await here.changes()] == [(1,)]
+
+    run(story())
+
+
+@pytest.mark.parametrize("freed", [True, False])
+def test_opening_waits_for_a_lock_and_lets_other_work_go_on(
+    tmp_path: Path, freed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("syncline.model.limits.BUSY_SECONDS", 30.0 if freed else 0.3)
+
+    async def story() -> None:
+        async with office(tmp_path, SCHEMA, T, wal=False) as here:
+            here.sql.execute("BEGIN EXCLUSIVE")
+            opening = asyncio.create_task(connected(here.path))
+            done, _ = await asyncio.wait({opening}, timeout=0.2)
+            assert not done, "nothing is told yet, and this task could go on"
+            if freed:
+                here.sql.execute("COMMIT")
+                assert await opening is None
+            else:
+                assert isinstance(await opening, PeerBusy)
 
     run(story())
 
