@@ -13,6 +13,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache
 from itertools import count
@@ -111,9 +112,11 @@ class Server:
     def kill(self) -> None:
         """kill -9 of the server and of all its processes, as a power cut would leave it."""
         assert self.process is not None
+        self.process.send_signal(signal.SIGSTOP)  # else it would start anew what is killed below
         children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
         for child in children:
-            os.kill(int(child), signal.SIGKILL)
+            with suppress(ProcessLookupError):
+                os.kill(int(child), signal.SIGKILL)
         self._end(signal.SIGKILL)
 
     def _end(self, number: int) -> None:

@@ -79,7 +79,8 @@ class Mixed:
         def live() -> bool:
             assert hub.poll() is None, f"the hub ended: {self.space.said()[-3000:]}"
             found = self.space.status() if self.space.log.exists() else {}
-            return bool(found) and all(found["peers"][peer]["state"] == "live" for peer in self.peers)
+            running = bool(found) and found["hub"].get("running") and found["hub"].get("pid") == hub.pid
+            return bool(running) and all(found["peers"][peer]["state"] == "live" for peer in self.peers)
 
         self.space.wait(live, "all peers are live")
         return hub

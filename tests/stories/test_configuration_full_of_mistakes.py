@@ -26,7 +26,7 @@ EXPECTED = [
     ("SYN-C18", 6, "duckdb", "sqlite"),
     ("SYN-C12", 9, "idd", "id"),
     ("SYN-C11", 10, "countr", "counter"),
-    ("SYN-C10", 10, "moon", "hq, van, pg"),
+    ("SYN-C10", 10, "moon", "hq, van, dk"),
     ("SYN-C12", 10, "tagz", "tags"),
     ("SYN-C14", 10, "counter", "newest"),
     ("SYN-C07", 11, "sometimes", "update_wins"),

@@ -29,7 +29,9 @@ def test_two_databases_become_and_stay_equal(pair: Mixed) -> None:
     assert len(pair.rows("hq")) == 201
     pair.assert_equal()
     pair.write("hq", "UPDATE customers SET balance = balance + 5 WHERE id = 1", "DELETE FROM customers WHERE id = 2")
-    pair.write("munich", "UPDATE customers SET balance = balance - 3 WHERE id = 1", "UPDATE customers SET id = 5000 WHERE id = 3")
+    pair.write(
+        "munich", "UPDATE customers SET balance = balance - 3 WHERE id = 1", "UPDATE customers SET id = 5000 WHERE id = 3"
+    )
     pair.settle()
     pair.assert_equal()
     rows = {row[0]: row for row in pair.rows("hq")}

@@ -41,7 +41,10 @@ class Assembler:
         self._changes: list[Change] = []
 
     def feed(self, message: bytes) -> Iterator[Seen]:
-        """Take one message; yield what is complete by now. Raises PeerChanged at the row that tells of it."""
+        """Take one message; yield what is complete by now. Raises PeerChanged at the row that tells of it.
+
+        `damage`: the transaction that is being received did something that its log does not tell.
+        """
         kind = message[0]
         if kind in (73, 85, 68):  # I, U, D
             self._row(message)
@@ -53,8 +56,8 @@ class Assembler:
             yield from self._commit(message)
         elif kind == 82:  # R
             self._decoder.relation(message)
-        elif kind == 84 and self._ours is None and (damage := self._decoder.truncated(message)):  # T
-            raise damage
+        elif kind == 84 and self._ours is None:  # T
+            self.damage = self._decoder.truncated(message)
 
     def _begin(self, message: bytes) -> None:
         self._final, micros, self._xid = BEGIN.unpack(message)

@@ -20,7 +20,7 @@ from syncline.peers.postgres.decode import Decoder
 from syncline.peers.postgres.features import PREFIX, STATE, object_name
 from syncline.peers.postgres.footprint import State, examine, fetch, position, read_state, watermark_of
 from syncline.peers.postgres.layout import load_layouts
-from syncline.peers.postgres.slot import note_passed, take, trouble
+from syncline.peers.postgres.slot import note_broken, note_passed, take, trouble
 from syncline.peers.postgres.wire import Walsender
 
 _BASES_SQL: Final = "SELECT oid::int8, typbasetype::int8 FROM pg_catalog.pg_type WHERE typtype = 'd'"
@@ -116,6 +116,8 @@ class Capture:
                         self._take_in(seen)
                         first = False
                         yield seen.transaction
+                    if assembler.damage is not None:
+                        await self._break(assembler.damage)
                     if not assembler.inside and assembler.end > walsender.ends:
                         walsender.ends = assembler.end
                         self._recent.captured = max(self._recent.captured, assembler.end)
@@ -136,6 +138,8 @@ class Capture:
                 raise PeerUnsafe("this peer is not set up", hint="run 'syncline run' once", peer=peer)
             self._incarnation = state.incarnation
             why = await trouble(self._reader, state.incarnation, after.major if after is not None else None)
+            if why:
+                await note_broken(self._reader, why)
             if not why and after is not None and after.major > state.end:
                 why = f"its history ends at {state.end}, the log has it up to {after.major}"
             if why:
@@ -149,6 +153,12 @@ class Capture:
             self._damage = await examine(self._reader, self._place, state.incarnation)
             self._damage_at = state.end
         return state, Decoder(peer, oid, {layout.oid: layout for layout in layouts.values()}, bases)
+
+    async def _break(self, damage: PeerChanged) -> None:
+        """The log cannot tell what happened: this history ends here, and only comparing finds out."""
+        async with self._lock:
+            await note_broken(self._reader, f"{damage.what}: {damage.why}")
+        raise damage
 
     def _take_in(self, seen: Seen) -> None:
         self._told = seen.transaction.position

@@ -20,6 +20,8 @@ COMMIT: Final = Struct("!xBQQq")
 _ATTRIBUTE: Final = Struct("!Ii")
 EPOCH_MICROS: Final = 946_684_800_000_000  # 2000-01-01 in Unix microseconds
 
+_REJOIN: Final = "if its rows are as they should be, remove Syncline's footprint and let it join again: 'syncline teardown'"
+
 Raw: TypeAlias = bytes | Absent | None
 
 
@@ -131,10 +133,11 @@ class Decoder:
         layout = next((self._layouts[oid] for oid in oids if oid in self._layouts), None)
         if layout is None:
             return None
-        return self._changed(layout, "a captured table was truncated", "PostgreSQL's log does not say which rows it had")
+        what, why = "a captured table was truncated", "PostgreSQL's log does not say which rows it had"
+        hint = f"let it join again by compare-and-merge: 'syncline resume {self._peer} --rejoin'"
+        return self._changed(layout, what, why, hint)
 
-    def _changed(self, layout: Layout | None, what: str, why: str) -> PeerChanged:
-        hint = "if its rows are as they should be, remove Syncline's footprint and let it join again: 'syncline teardown'"
+    def _changed(self, layout: Layout | None, what: str, why: str, hint: str = _REJOIN) -> PeerChanged:
         where = {"collection": layout.collection, "table": layout.name} if layout is not None else {}
         return PeerChanged(what, why=why, hint=hint, peer=self._peer, **where)
 

@@ -131,7 +131,7 @@ async def _begin_history(connection: Connection, incarnation: str) -> None:
         "SELECT 1, system_identifier::text, "
         "pg_catalog.substr(pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_lsn()), 1, 8) "
         "FROM pg_catalog.pg_control_system() ON CONFLICT (one) DO UPDATE "
-        "SET system = EXCLUDED.system, timeline = EXCLUDED.timeline, acknowledged = 0, passed = 0"
+        "SET system = EXCLUDED.system, timeline = EXCLUDED.timeline, acknowledged = 0, passed = 0, broken = ''"
     )
     await connection.execute(state.encode(), (FORMAT, incarnation))
     await connection.execute(history.encode())

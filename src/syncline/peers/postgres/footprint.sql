@@ -14,7 +14,8 @@ CREATE TABLE IF NOT EXISTS syncline.history (
   system text NOT NULL,
   timeline text NOT NULL,
   acknowledged numeric NOT NULL DEFAULT 0,
-  passed numeric NOT NULL DEFAULT 0
+  passed numeric NOT NULL DEFAULT 0,
+  broken text NOT NULL DEFAULT ''
 );
 COMMENT ON TABLE syncline.history IS 'Syncline: the server whose history is captured, and which stretch of it had nothing of ours';
 CREATE TABLE IF NOT EXISTS syncline.layout (

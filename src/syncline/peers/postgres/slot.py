@@ -17,7 +17,7 @@ _SLOT_SQL: Final = (
     "SELECT s.slot_name::text, s.active, s.active_pid, s.wal_status, s.plugin::text, "
     "s.database::text = pg_catalog.current_database(), "
     "pg_catalog.pg_wal_lsn_diff(s.confirmed_flush_lsn, '0/0')::int8, "
-    "h.system, h.timeline, h.acknowledged::int8, h.passed::int8, "
+    "h.system, h.timeline, h.acknowledged::int8, h.passed::int8, h.broken, "
     "(SELECT system_identifier::text FROM pg_catalog.pg_control_system()), "
     "CASE WHEN pg_catalog.pg_is_in_recovery() THEN '' "
     "ELSE pg_catalog.substr(pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_lsn()), 1, 8) END "
@@ -35,11 +35,13 @@ async def trouble(connection: Connection, incarnation: str, after: int | None = 
     row = await _read(connection, incarnation)
     if row is None:
         return "Syncline's record of its history is gone"
-    name, _, _, status, plugin, same, confirmed, system, timeline, acknowledged, passed, system_now, timeline_now = row
+    name, _, _, status, plugin, same, confirmed, system, timeline, acknowledged, passed, broken, system_now, timeline_now = row
     if system != system_now:
         return f"it is another server: system identifier {system_now}, not {system}"
     if timeline_now and timeline != timeline_now:
         return f"its history took another branch: timeline {timeline_now}, not {timeline}: a failover or a restore"
+    if broken:
+        return str(broken)
     if name is None:
         return "the replication slot is gone"
     if plugin != "pgoutput" or not same:
@@ -102,6 +104,11 @@ async def note_passed(connection: Connection, acknowledged: int, passed: int) ->
     """Remember that nothing of ours lies between the two: so the slot may stand at the second (T9)."""
     sql = f"UPDATE {HISTORY} SET acknowledged = %s, passed = %s"
     await connection.execute(sql.encode(), (acknowledged, passed))
+
+
+async def note_broken(connection: Connection, why: str) -> None:
+    """Remember that this history is not whole: until the peer joins again, it is not the one that the log knows."""
+    await connection.execute(f"UPDATE {HISTORY} SET broken = %s WHERE broken = ''".encode(), (why,))
 
 
 async def take(walsender: Walsender, incarnation: str, publication: str, lsn: int, copy: str) -> bool:
