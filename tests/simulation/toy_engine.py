@@ -253,6 +253,9 @@ class ToyHub:
     def joined(self, peer: str) -> bool:
         return peer in self._entered
 
+    async def rejoin(self, peer: str) -> None:
+        """Not declared."""
+
     async def repair(self) -> None:
         """Nothing ever waits for a person."""
 

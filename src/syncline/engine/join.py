@@ -196,6 +196,7 @@ class Joiner:
                 if transaction.position >= end:
                     break
         own.bases |= found.bases  # the older base is the right one
+        own.last = found.last | own.last  # and the newer last word
         own.deleted |= found.deleted
 
     async def _recall_deletes(self, name: str, record: PeerRecord, own: Own) -> None:

@@ -21,6 +21,7 @@ class Own:
     returning: bool = False  # its other rows are copies of the space's, maybe old ones; else all its rows count as its own
     trusted: bool = True  # its history continues the one in the log, so `bases` hold
     bases: dict[Where, Row | None] = field(default_factory=dict)  # its rows before its own first change; None: it had none
+    last: dict[Where, Row | None] = field(default_factory=dict)  # its rows after its own last change
     deleted: set[Where] = field(default_factory=set)  # rows that it had and deleted
     removed: set[Where] = field(default_factory=set)  # rows the space deleted since the join began, which it was not told
 
@@ -31,6 +32,17 @@ class Own:
     def base(self, where: Where) -> Row | None:
         """Its row before its own first change, if there was one and it is known."""
         return self.bases.get(where) if self.trusted else None
+
+    def meant(self, where: Where, brought: Row, rules: Rules) -> Row:
+        """Its row with the values that it wrote itself and that a delivery overwrote before the log heard of them.
+
+        Increments are not overwritten: what it added is still in its sum.
+        """
+        base, last = self.base(where), self.last.get(where)
+        if base is None or last is None or not len(base) == len(last) == len(brought) == len(rules.policies):
+            return brought
+        fields = zip(rules.policies, base, last, brought, strict=True)
+        return tuple([now if policy.delta or wrote == was else wrote for policy, was, wrote, now in fields])
 
 
 @dataclass(frozen=True)
@@ -71,7 +83,8 @@ def merge_range(window: Window, rules: Rules, rows: RangeRows, own: Own, peer: s
         elif held is None:
             _extra(merged, rules, key, brought, own, peer, authority, flying=flying)
         elif own.wrote((name, key)) or authority == peer:
-            change = merge_join(rules, key, held, brought, peer, authority=authority, base=base, returning=own.returning)
+            meant = own.meant((name, key), brought, rules)
+            change = merge_join(rules, key, held, meant, peer, authority=authority, base=base, returning=own.returning)
             _split(merged, change, brought, flying=flying)
         else:
             merged.fills.append(Change(name, key, brought, held, _kept(rules, held, brought, peer)))

@@ -56,4 +56,5 @@ def note(own: Own, change: Change) -> None:
     """What a peer did itself, into what is known of its own work."""
     where = (change.collection, change.key)
     own.bases.setdefault(where, change.before)
+    own.last[where] = change.after
     (own.deleted.add if change.after is None else own.deleted.discard)(where)

@@ -91,6 +91,8 @@ class Nemesis:
                 self._plan.soon(self._rng.randint(1, 60))
             case "fail_sync":
                 self._machine.disk.fail_sync = 1
+            case "rejoin":
+                await self._machine.ask(lambda handle: handle.rejoin(name))
             case "restore":
                 await self._restore(self._unlucky)
             case _:

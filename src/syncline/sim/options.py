@@ -47,7 +47,7 @@ def draw(seed: int, abilities: frozenset[str] = frozenset()) -> Options:
     peers = ("ann", "bob", "cid")[: rng.choice((2, 3, 3))]
     kinds = [*FAULTS, *(fault for fault in RARE_FAULTS if fault in abilities)]
     faults = tuple(fault for fault in kinds if rng.random() < 0.35)
-    return Options(
+    options = Options(
         seed=seed,
         peers=peers,
         exact=tuple(rng.random() < 0.7 for _ in peers),
@@ -70,6 +70,9 @@ def draw(seed: int, abilities: frozenset[str] = frozenset()) -> Options:
             retention_seconds=rng.choice((1.0, 1e6)) if "trim" in faults else 1e6,
         ),
     )
+    if "rejoin" in abilities and rng.random() < 0.2:  # drawn last, so that older seeds stay what they were
+        options = msgspec.structs.replace(options, faults=(*faults, "rejoin"))
+    return options
 
 
 def _habits(rng: random.Random, *, poison: bool) -> Habits:

@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 from syncline.engine.clock import Clock
 from syncline.engine.core import Engine, Plan
@@ -58,7 +59,7 @@ class ProductHub:
     ) -> None:
         plan = Plan({shape.name: shape for shape in COLLECTIONS}, rules(options), options.peers[0])
         self._emit = emit
-        self._may_rejoin = not {"restore", "stale"}.isdisjoint(options.faults)
+        self._may_rejoin = not {"restore", "stale", "rejoin"}.isdisjoint(options.faults)
         self._engine = Engine(
             log, peers, plan, options.settings, clock, lambda: f"{rng.randrange(2**64):016x}", emit, rng.random
         )
@@ -84,6 +85,13 @@ class ProductHub:
             if self._may_rejoin and session.phase is Phase.BROKEN and isinstance(session.reason, PeerRestored):
                 await self._engine.resume(name, rejoin=True)
 
+    async def rejoin(self, peer: str) -> None:
+        """`resume PEER --rejoin`, while another peer is there to join."""
+        others = [session for name, session in self._engine.sessions.items() if name != peer]
+        if self._engine.ready.is_set() and any(other.ready for other in others):
+            with suppress(UsageError):
+                await self._engine.resume(peer, rejoin=True)
+
     async def verify(self) -> int | None:
         """`verify`."""
         report = await Operations(self._engine).verify(repair=False, emit=self._emit)
@@ -103,7 +111,7 @@ class ProductHub:
 class Product:
     """Syncline itself."""
 
-    abilities: frozenset[str] = frozenset({"join", "poison", "restore", "stale"})
+    abilities: frozenset[str] = frozenset({"join", "poison", "restore", "stale", "rejoin"})
 
     def __init__(self, emit: Listener | None = None) -> None:
         self._emit = emit or _ignore

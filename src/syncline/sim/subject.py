@@ -29,6 +29,10 @@ class Handle(Protocol):
         """What a person would do after all faults have ended: let peers in again that wait for a decision."""
         ...
 
+    async def rejoin(self, peer: str) -> None:
+        """A person lets a peer join again, whatever it is at."""
+        ...
+
     async def verify(self) -> int | None:
         """How many rows differ between the peers by its own comparison; None if it has none."""
         ...
@@ -39,7 +43,7 @@ class Handle(Protocol):
 
 
 class Subject(Protocol):
-    """A program under test. `abilities`: join, poison, stale, late, restore; what it does not declare is not tried on it."""
+    """A program under test. `abilities`: join, poison, stale, late, restore, rejoin; the others are not tried on it."""
 
     abilities: frozenset[str]
 

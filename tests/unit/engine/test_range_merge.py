@@ -233,3 +233,17 @@ def test_f28_bases_of_another_history_are_not_believed() -> None:
 def test_a_delete_by_a_returning_peer_of_what_it_did_not_have_is_none() -> None:
     merged = merge(OURS, None, Own(returning=True, deleted={WHERE}))
     assert (fills(merged), changes(merged)) == ([OURS], [])
+
+
+def test_p2_what_a_delivery_overwrote_before_the_log_heard_of_it_is_on_record() -> None:
+    """It wrote 'peer' over 'old' and added 1; then others' 'space' and 5 more arrived, before it was heard of."""
+    mine = Own(returning=True, bases={WHERE: (1, "old", 10)}, last={WHERE: (1, "peer", 11)})
+    settled = merge((1, "space", 15), (1, "space", 16), mine)
+    assert changes(settled) == [((1, "space", 15), (1, "space", 16))], "its increment counts"
+    assert [(one[1], one[2]) for one in kept(settled)] == [((1, "peer", 16), "")]
+    assert fills(settled) == []
+
+
+def test_what_an_untrusted_history_says_is_not_taken_for_its_last_word() -> None:
+    mine = Own(returning=True, trusted=False, bases={WHERE: OLD}, last={WHERE: THEIRS})
+    assert kept(merge(OURS, OURS, mine)) == []

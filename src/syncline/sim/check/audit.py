@@ -59,7 +59,11 @@ class Audit:
             for change in changes:
                 self._move(entry, where, change, group, asked.get(where, []), changes)
         if not is_join(entry) and entry.kind is Kind.CHANGE:
+            joining = self._books.is_joining(entry.peer, entry.offset)
+            unsure = {(change.collection, change.key) for acked in self._books.early_in(entry) for change in acked.changes}
             for where, wanted in asked.items():
+                if (joining and where not in moves) or where in unsure:
+                    continue  # this row of the transaction is in a range to come, or came with what nobody counts
                 self._answered(entry, where, wanted, moves.get(where, []), before[where])
 
     # -- what came and went -------------------------------------------------------------------------------------------------
@@ -100,7 +104,8 @@ class Audit:
 
     def _may_come(self, entry: Entry, where: Where, change: Change, asked: list[Change], group: Sequence[Acked]) -> None:
         item = self._items[where]
-        allowed = {value for one in asked for value in registers(where[0], one.after).values()}
+        early = [one for acked in self._books.early_in(entry) for one in acked.changes if (one.collection, one.key) == where]
+        allowed = {value for one in (*asked, *early) for value in registers(where[0], one.after).values()}
         if change.before is None and change.after is not None:
             if _is_revived(change):
                 allowed.update(registers(where[0], item.last).values())

@@ -43,6 +43,10 @@ class Books:
                 self.groups[entry_of.offset].append(acked)
                 self.offsets[acked.peer, acked.number] = entry_of.offset
         self.kept = self._kept()
+        self._stages: dict[str, list[tuple[Offset, str]]] = defaultdict(list)
+        for one in self.entries:
+            if one.kind is Kind.PEER and (one.body or {}).get("stage"):
+                self._stages[one.peer].append((one.offset, str((one.body or {})["stage"])))
         self._overruled = self._lost_deletes()
 
     def _without_absorbed(self, ledger: Ledger) -> Ledger:
@@ -77,6 +81,18 @@ class Books:
         numbers = [(entry.offset, entry.position.major) for entry in self.changes if entry.peer == peer and entry.position]
         before = max((number for offset, number in numbers if offset < out), default=0)
         return before, min((number for offset, number in numbers if offset > back), default=2**63)
+
+    def is_joining(self, peer: str, offset: Offset) -> bool:
+        """Whether a peer's rows were being compared when this entry was made."""
+        begun = [stage for at, stage in self._stages[peer] if at < offset]
+        return begun[-1:] == ["joining"]
+
+    def early_in(self, entry: Entry) -> list[Acked]:
+        """What a peer wrote while it was out, and that came in one transaction with what it wrote when it was in."""
+        number = entry.position.major if entry.position is not None else 0
+        numbers = self._numbers.get(entry.peer, [])
+        before = numbers[bisect_left(numbers, number) - 1] if bisect_left(numbers, number) else 0
+        return [one for one in self.ledger.acked if one.early and one.peer == entry.peer and before < one.number <= number]
 
     def entry_of(self, acked: Acked) -> Entry | None:
         """The entry that holds a transaction: the first of its peer that reaches its number (neighbours may come as one)."""
