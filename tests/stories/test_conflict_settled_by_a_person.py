@@ -4,7 +4,7 @@ import getpass
 
 import pytest
 from tests.stories.conftest import MakeSpace
-from tests.stories.space import Report, Space
+from tests.stories.space import CUSTOMERS, Report, Space
 
 MANUAL = "{merge: {iban: manual, balance: counter}}"
 
@@ -182,3 +182,89 @@ def test_c1_history_tells_origin_time_rule_and_loser_of_a_row_with_several_confl
     assert {("notes", "newest", "by hq"), ("notes", "newest", "by lab")} <= losers
     assert {winner for field, _, winner, _ in told if field == "name"} <= {"lab", "van"}
     assert not any(field == "balance" for field, *_ in told), "no increment is lost, so there is no loser"
+
+
+def test_c1_what_a_rule_let_lose_is_put_back_and_the_history_says_so(make: MakeSpace) -> None:
+    space = make(("hq", "lab", "van"), collections="{merge: {name: newest}}")
+    space.write("hq", "INSERT INTO customers (id, name) VALUES (1, 'Ada')")
+    space.settle()
+    space.write("hq", "UPDATE customers SET name = 'of hq'")
+    space.tick()
+    space.write("van", "UPDATE customers SET name = 'of van'")
+    space.settle()
+    assert space.conflicts() == []
+    (closed,) = space.conflicts("--all")
+    assert (closed["open"], closed["winner"]) == (False, "van")
+    space.write("lab", "UPDATE customers SET notes = 'newer'")
+    settled = space.verb("conflicts", "resolve", closed["id"], "--take", "hq").data
+    assert settled["reopened"]
+    space.settle()
+    space.assert_equal()
+    assert space.rows("van") == [(1, "of hq", 0, None, "newer", None)], "only what was contested is put back"
+    space.verb("conflicts", "resolve", closed["id"], "--set", "name=third")
+    space.settle()
+    assert space.value("van", "SELECT name FROM customers") == "third"
+    history = space.verb("history", "customers", "1").data["history"]
+    told = [one for one in history if one["kind"] == "settle"]
+    assert [(one["reopened"], one["settles"], one["decision"]) for one in told] == [
+        (True, [closed["id"]], "take hq"),
+        (True, [closed["id"]], "set name = 'third'"),
+    ]
+    text = space.raw("history", "customers", "1", "--config", str(space.config)).text
+    assert "decided anew" in " ".join(text.split())
+
+
+@pytest.mark.parametrize("deletes", ["update_wins", "delete_wins"])
+def test_c4_the_loser_of_a_delete_against_an_update_is_put_back(make: MakeSpace, deletes: str) -> None:
+    space = make(collections=f"{{deletes: {deletes}}}")
+    space.write("hq", "INSERT INTO customers (id, name, notes) VALUES (1, 'Ada', 'whole row')")
+    space.settle()
+    space.write("hq", "DELETE FROM customers")
+    space.write("van", "UPDATE customers SET name = 'Ada L.'")
+    space.settle()
+    (closed,) = space.conflicts("--all")
+    loser = "hq" if deletes == "update_wins" else "van"
+    space.verb("conflicts", "resolve", closed["id"], "--take", loser)
+    space.settle()
+    space.assert_equal()
+    assert space.rows("hq") == ([] if loser == "hq" else [(1, "Ada L.", 0, None, "whole row", None)])
+
+
+def test_c1_null_is_refused_where_some_peer_does_not_take_it(make: MakeSpace) -> None:
+    schema = {peer: CUSTOMERS.replace("iban TEXT", "iban TEXT NOT NULL") for peer in ("hq", "van")} | {"lab": CUSTOMERS}
+    space = make(("hq", "lab", "van"), collections=MANUAL, schema=schema)
+    space.write("hq", "INSERT INTO customers (id, iban) VALUES (1, 'old')")
+    space.settle()
+    space.write("hq", "UPDATE customers SET iban = 'of hq'")
+    space.write("van", "UPDATE customers SET iban = 'of van'")
+    space.settle()
+    (found,) = space.conflicts()
+    told = space.verb("conflicts", "resolve", found["id"], "--set", "iban=NULL", code=2)
+    assert "NOT NULL at hq" in told.text
+    assert [one["id"] for one in space.conflicts()] == [found["id"]], "it is still open"
+    space.verb("conflicts", "resolve", found["id"], "--set", "iban=")
+    space.settle()
+    assert space.value("van", "SELECT iban FROM customers") == ""
+
+
+def test_c21_a_decision_that_every_peer_refuses_is_not_called_equal(make: MakeSpace) -> None:
+    """All peers are equal with each other, and none has what was decided."""
+    space = make(collections=MANUAL, schema=CUSTOMERS.replace("iban TEXT", "iban TEXT CHECK (iban <> 'bad')"))
+    space.write("hq", "INSERT INTO customers (id, iban) VALUES (1, 'old')")
+    space.settle()
+    space.write("hq", "UPDATE customers SET iban = 'of hq'")
+    space.write("van", "UPDATE customers SET iban = 'of van'")
+    space.settle()
+    (found,) = space.conflicts()
+    space.verb("conflicts", "resolve", found["id"], "--set", "iban=bad")
+    for told in (space.settle(code=1).data["verify"], space.verify(code=1)):
+        assert (told["equal"], told["parked"], told["drift"]) == (False, 2, 0)
+        (one,) = told["differences"]
+        assert (one["state"], one["fields"], one["peers"]["(log)"]) == ("parked", ["iban"], {"iban": "bad"})
+        assert told["verified_through"] == {"customers": None}
+    space.verb("conflicts", "resolve", found["id"], "--set", "iban=good")
+    assert len(space.parked()) == 2
+    for parked in space.parked():
+        space.verb("parked", "retry", parked["id"])
+    assert space.settle().data["verify"]["parked"] == 0
+    assert [space.value(peer, "SELECT iban FROM customers") for peer in space.peers] == ["good", "good"]

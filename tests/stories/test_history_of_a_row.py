@@ -39,3 +39,15 @@ def test_what_cannot_be_a_row_is_an_error_with_a_hint(make: MakeSpace, words: tu
     assert said in told.text
     assert "Fix: " in told.text
     assert space.verb("history", "prices", "zzz", "5").data["history"] == [], "no such row: the log holds nothing"
+
+
+def test_a_key_may_look_like_anything(make: MakeSpace) -> None:
+    schema = "CREATE TABLE t (a TEXT NOT NULL, b TEXT NOT NULL, v, PRIMARY KEY (a, b))"
+    space = make(schema=schema, collections={"t": "{}"})
+    keys = [("x,y", "z"), ("", " "), (",", ","), ("x'61'", "'a'"), ("it's", "NULL"), ("1", "-1"), ("a\nb", "[1]")]
+    space.write("hq", *(("INSERT INTO t VALUES (?, ?, ?)", (*key, number)) for number, key in enumerate(keys)))
+    space.settle()
+    for number, key in enumerate(keys):
+        words = ("--", *key) if any(word.startswith("-") for word in key) else key
+        result = space.raw("history", "--config", str(space.config), "--json", "t", *words)
+        assert [one["after"]["v"] for one in result.data["history"]] == [number], key

@@ -55,6 +55,37 @@ def test_f30_a_column_added_while_no_hub_runs_is_there_at_the_next_start(make: M
     assert space.read("hq", "SELECT DISTINCT rank FROM customers") == [(6,)]
 
 
+@pytest.mark.parametrize("peers", [("hq", "van"), ("hq", "lab", "van")], ids=["two", "three"])
+def test_f30_what_each_office_wrote_into_a_new_column_is_settled_by_a_repair_and_not_emptied(
+    make: MakeSpace, peers: tuple[str, ...]
+) -> None:
+    space = make(peers)
+    space.write("hq", *(f"INSERT INTO customers (id, name) VALUES ({number}, 'n')" for number in range(1, 5)))
+    space.settle()
+    for peer in peers:
+        space.write(peer, "ALTER TABLE customers ADD COLUMN phone TEXT", "ALTER TABLE customers ADD COLUMN rank INT DEFAULT 5")
+    space.write("hq", "UPDATE customers SET phone = '1-hq' WHERE id = 1", "UPDATE customers SET rank = 7 WHERE id = 4")
+    space.write("van", "UPDATE customers SET phone = '2-van' WHERE id = 2")
+    for peer in ("hq", "van"):
+        space.write(peer, f"UPDATE customers SET phone = '3-{peer}' WHERE id = 3")
+    told = space.settle(code=1).data["verify"]
+    assert told["drift"] == 4
+    assert space.verify("--repair", code=1)["repaired"] == 4
+    space.settle()
+    space.assert_equal()
+    phones = [phone for (phone,) in space.read(peers[-1], "SELECT phone FROM customers ORDER BY id")]
+    assert phones[:2] + phones[3:] == ["1-hq", "2-van", None]
+    found = {one["field"]: one for one in space.conflicts()}
+    assert {field: one["key"] for field, one in found.items()} == {"phone": [3], "rank": [4]}
+    assert {found["rank"][side]["value"] for side in ("ours", "theirs")} == {5, 7}
+    space.verb("conflicts", "resolve", found["phone"]["id"], "--take", "van")
+    space.verb("conflicts", "resolve", found["rank"]["id"], "--take", "hq")
+    space.settle()
+    space.assert_equal()
+    assert space.read("van", "SELECT phone, rank FROM customers WHERE id IN (3, 4) ORDER BY id") == [("3-van", 5), (None, 7)]
+    assert "repair" in space.raw("history", "customers", "1", "--config", str(space.config)).text
+
+
 CHANGES = {
     "column_renamed": ("ALTER TABLE customers RENAME COLUMN notes TO memo",),
     "table_renamed": ("ALTER TABLE customers RENAME TO clients",),

@@ -2,7 +2,7 @@
 
 import pytest
 from tests.stories.conftest import MakeSpace
-from tests.stories.space import Cell, Report, Space
+from tests.stories.space import Cell, Report, Space, Statement
 from tests.stories.writers import Writer, assert_counted, counting, writing
 
 OFFICES = ("hq", "lab", "van")
@@ -140,3 +140,84 @@ def test_p17_triggers_that_were_away_for_a_while_are_noticed(make: MakeSpace) ->
     space.write("van", "UPDATE customers SET name = 'unseen' WHERE id = 5")
     space.write("van", *(str(text) for (text,) in texts))
     assert set(_drift(space.verify(code=1))) == {(5,)}
+
+
+def test_p17_no_false_alarm_at_rest_while_a_writer_goes_on_and_drift_is_found_all_the_same(make: MakeSpace) -> None:
+    """Nobody captures what is written: each suspect's history is read up to where its row was read."""
+    space = _three(make, 20_000)
+    several = "UPDATE customers SET notes = ? WHERE id <= 10000 AND id % 500 = ?"
+
+    def work(number: int) -> list[Statement]:
+        return [*counting(10**6)(number), (several, (f"round {number}", number % 500))]
+
+    writer = Writer(space, "hq", work, 0.002)
+    with writing(writer):
+        for _ in range(3):
+            writer.wait_for(5)
+            begun = writer.done
+            told = space.verify(code=1)
+            assert (told["drift"], writer.done > begun) == (0, True)
+            assert told["pending"] > 0
+        _unseen(space, "lab", "UPDATE customers SET name = 'drifted' WHERE id = 15001")
+        told = space.verify(code=1)
+        assert told["drift"] == 1
+        assert [one["key"] for one in told["differences"] if one["state"] == "drift"] == [[15001]]
+    assert space.settle(code=1).data["verify"]["drift"] == 1
+    assert space.verify("--repair", code=1)["repaired"] == 1
+    space.settle()
+    space.assert_equal()
+
+
+def test_p17_one_live_peer_proves_nothing(make: MakeSpace) -> None:
+    space = make()
+    space.write("hq", "INSERT INTO customers (id, name) VALUES (1, 'Ada')")
+    space.settle()
+    before = _through(space)
+    space.verb("pause", "van")
+    space.write("hq", "INSERT INTO customers (id, name) VALUES (2, 'Bob')")
+    space.settle(code=1)
+    assert space.value("hq", "SELECT count(*) FROM customers") == 2
+    assert _through(space) == before, "nothing was compared"
+    space.verb("resume", "van")
+    space.settle()
+    assert min(_through(space).values()) > max(before.values())
+
+
+def _through(space: Space) -> dict[str, int]:
+    peers = space.status()["peers"]
+    return {peer: peers[peer]["collections"]["customers"]["verified_through"] for peer in space.peers}
+
+
+@pytest.mark.parametrize("direction", ["send", "receive"])
+def test_p17_who_only_sends_or_receives_is_judged_alike_with_and_without_a_hub(make: MakeSpace, direction: str) -> None:
+    space = make(OFFICES, collections=f"{{direction: {{van: {direction}}}}}")
+    space.write("hq", "INSERT INTO customers (id, name) VALUES (1, 'Ada')")
+    space.write("van", "INSERT INTO customers (id, name) VALUES (2, 'Bob')")
+    code = space.settle(code=None).code
+    at_rest = space.verify(code=code)
+    assert (code, at_rest["equal"]) == (0, True)
+    space.write("van", "INSERT INTO customers (id, name) VALUES (3, 'van alone')")
+    at_rest = space.verify(code=None)
+    assert (at_rest["equal"], at_rest["drift"]) == ((True, 0) if direction == "send" else (False, 1))
+    assert space.settle(code=None).data["verify"]["drift"] == at_rest["drift"]
+
+
+def test_a_repair_takes_nothing_from_who_only_receives(make: MakeSpace) -> None:
+    space = make(collections="{direction: {van: receive}}")
+    space.write("hq", "INSERT INTO customers (id, name) VALUES (1, 'Ada')")
+    space.settle()
+    space.write("van", "UPDATE customers SET name = 'local'", "INSERT INTO customers (id, name) VALUES (2, 'local')")
+    assert space.verify("--repair", code=1)["repaired"] == 2
+    space.settle()
+    space.assert_equal()
+    assert space.rows("van") == [(1, "Ada", 0, None, None, None)]
+    kept = {tuple(one["key"]): one["theirs"]["row"]["name"] for one in space.conflicts("--all")}
+    assert kept == {(1,): "local", (2,): "local"}
+
+
+def test_p17_at_rest_a_peer_that_left_is_not_compared(make: MakeSpace) -> None:
+    space = _three(make)
+    space.verb("teardown", "lab", "--yes")
+    space.write("lab", "DELETE FROM customers")
+    told = space.verify(code=1)
+    assert (told["not_compared"], told["drift"], told["differences"]) == (["lab"], 0, [])

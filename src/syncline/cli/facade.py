@@ -54,7 +54,7 @@ class Facade(Protocol):
         ...
 
     async def settle(self, id: str, take: str | None, sets: dict[str, str]) -> Report:
-        """Settle a conflict by taking a peer's side or setting fields; the decision travels as an ordinary change."""
+        """Settle a conflict, open or closed, by taking a peer's side or setting fields; it travels as an ordinary change."""
         ...
 
     async def parked(self, collection: str | None, limit: int, after: str | None) -> list[Report]:
@@ -72,8 +72,8 @@ class Facade(Protocol):
     async def verify(self, repair: bool, on_event: Listener) -> Report:
         """Compare all peers row by row.
 
-        {"equal", "rows", "pending", "differences": [{collection, key, fields, "peers": {peer: value}, "state": drift|pending}],
-         "verified_through": {...}}
+        {"equal", "rows", "pending", "drift", "parked", "differences": [{collection, key, fields, "peers": {peer: value},
+         "state": drift|pending|parked}], "not_compared", "repaired", "verified_through": {...}}
         """
         ...
 

@@ -20,9 +20,7 @@ ORDER = ("collection", "key", "fields", "state")
 
 def verify(
     config: Config = None,
-    repair: Annotated[
-        bool, typer.Option("--repair", help="Settle drift through the log, field by field.")
-    ] = False,
+    repair: Annotated[bool, typer.Option("--repair", help="Settle drift through the log, field by field.")] = False,
     option: ConfigOption = None,
     as_json: Json = False,
 ) -> int:

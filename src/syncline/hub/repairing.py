@@ -33,9 +33,10 @@ async def repair(engine: Engine, receivers: Receivers, drifted: Sequence[Differe
                 continue
             told = await _last_told(engine, collection.name, {one.key for one in found})
             rules, authority = engine.plan.book[collection.name], engine.plan.authority.get(collection.name, "")
+            silent = [name for name in copies if collection.name in engine.sessions[name].receives_only]
             held = [(one.key, {name: rows.get(one.key) for name, rows in copies.items()}) for one in found]
             changes = [
-                merge_copies(rules, key, rows, authority=authority, told=told.get(key))
+                merge_copies(rules, key, rows, authority=authority, told=told.get(key), silent=silent)
                 for key, rows in held
                 if len(set(rows.values())) > 1
             ]

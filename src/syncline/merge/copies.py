@@ -5,8 +5,10 @@ stands against NULL; then the field's policy decides, as at a join. Where it ask
 peers hold stands, then what the log told last; else a person has to decide. Every loser is kept as a conflict.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
+
+import msgspec
 
 from syncline.merge.join import TIMED
 from syncline.merge.policies.registers import Prefer
@@ -41,16 +43,44 @@ class _Field(NamedTuple):
     conflicts: tuple[Conflict, ...] = ()
 
 
-def merge_copies(rules: Rules, key: Key, rows: Rows, *, authority: str = "", told: Told | None = None) -> Change:
-    """The change that makes all copies equal. `rows` are the peers' in a fixed order; `authority` is '' or one of them."""
+def merge_copies(
+    rules: Rules,
+    key: Key,
+    rows: Rows,
+    *,
+    authority: str = "",
+    told: Told | None = None,
+    silent: Collection[str] = (),
+) -> Change:
+    """The change that makes all copies equal. `rows` are the peers' in a fixed order; `authority` is '' or a peer.
+
+    `silent`: peers that have no say, since what they write is for nobody else; what they hold is kept all the same.
+    """
+    speaking = {peer: row for peer, row in rows.items() if peer not in silent} or rows
+    change = _merge(rules, key, speaking, authority if authority in speaking else "", told)
+    others = {peer: row for peer, row in rows.items() if peer not in speaking}
+    if not others or change.verdict is None:
+        return change
+    first, width = next(iter(speaking)), len(rules.columns)
+    lost = {peer: row for peer, row in others.items() if (row and pad(row, width)) != change.after}
+    ours = Side(first, ABSENT, change.after, 0)
+    kept = [Conflict(KIND, "", "direction", first, ours, Side(peer, ABSENT, row, 0), base=ABSENT) for peer, row in lost.items()]
+    gone = next((row for row in lost.values() if row is not None), None) if change.after is None else None
+    verdict = msgspec.structs.replace(change.verdict, conflicts=(*change.verdict.conflicts, *kept))
+    return msgspec.structs.replace(change, before=change.before or gone, verdict=verdict)
+
+
+def _merge(rules: Rules, key: Key, rows: Rows, authority: str, told: Told | None) -> Change:
     width = len(rules.columns)
     held = {peer: pad(row, width) for peer, row in rows.items() if row is not None}
     lacking = [peer for peer, row in rows.items() if row is None]
-    authority = authority if authority in rows else ""
-    if lacking and not _stays(rows, authority, told):
+    if lacking and (not held or not _stays(rows, authority, told)):
         return _removed(rules, key, held, lacking[0], authority)
     last = pad(told.row, width) if told is not None and told.row is not None else (ABSENT,) * width
-    fields = [_field(rules, place, held, authority, last[place]) for place in range(width)]
+    known = told is not None and told.row is not None
+    fields = [
+        _field(rules, place, held, authority, last[place], fresh=known and last[place] is ABSENT) for place in range(width)
+    ]
     after = tuple([one.value for one in fields])
     conflicts = [conflict for one in fields for conflict in one.conflicts]
     if lacking:
@@ -87,7 +117,7 @@ def _removed(rules: Rules, key: Key, held: Mapping[str, Row], winner: str, autho
     gone = Side(winner, ABSENT, None, 0)
     conflicts = [_row_conflict(rules, winner, gone, Side(peer, ABSENT, row, 0), authority) for row, peer in lost.items()]
     verdict = Verdict(correct=True, full=True, conflicts=tuple(conflicts))
-    return Change(rules.collection, key, next(iter(held.values())), None, verdict)
+    return Change(rules.collection, key, next(iter(held.values()), None), None, verdict)
 
 
 def _row_conflict(rules: Rules, winner: str, ours: Side, theirs: Side, authority: str) -> Conflict:
@@ -115,7 +145,8 @@ def _candidates(held: Mapping[str, Row], place: int) -> list[_Candidate]:
     return sorted(found, key=lambda one: -len(one.holders))
 
 
-def _field(rules: Rules, place: int, held: Mapping[str, Row], authority: str, last: Value) -> _Field:
+def _field(rules: Rules, place: int, held: Mapping[str, Row], authority: str, last: Value, *, fresh: bool) -> _Field:
+    """What is to stand in one field. `fresh`: the log knows the row from before the column was added."""
     found = _candidates(held, place)
     if len(found) < 2:
         return _Field(found[0].value if found else ABSENT)
@@ -128,7 +159,7 @@ def _field(rules: Rules, place: int, held: Mapping[str, Row], authority: str, la
         return _choose(rules, place, held, values[0], found, policy.name, "a value stands against NULL")
     settled = _fold(rules, place, held, values)
     if settled is None:
-        settled = _weigh(rules, place, held, values, last)
+        settled = _weigh(rules, place, held, values, last, fresh=fresh)
     empty = [one for one in found if one.value is None]
     if empty:
         note, side = "a value stands against NULL", Side(NOBODY, settled.value, None, 0)
@@ -186,10 +217,18 @@ def _speaker(policy: Policy, candidate: _Candidate) -> str:
     return candidate.holders[0]
 
 
-def _weigh(rules: Rules, place: int, held: Mapping[str, Row], values: Sequence[_Candidate], last: Value) -> _Field:
-    """Without times: the value of most peers, else the one that the log told last, else one until a person decides."""
+def _weigh(
+    rules: Rules, place: int, held: Mapping[str, Row], values: Sequence[_Candidate], last: Value, *, fresh: bool
+) -> _Field:
+    """Without times: the value of most peers, else the one that the log told last, else one until a person decides.
+
+    In a new column most peers may hold no more than its default.
+    """
     rule, most = rules.policies[place].name, len(values[0].holders)
     leading = [one for one in values if len(one.holders) == most]
+    if fresh:
+        note = "no times are known, and the column is new: what most peers hold may be its default"
+        return _choose(rules, place, held, values[0], values, rule, note, still=True)
     if len(leading) == 1:
         return _choose(rules, place, held, leading[0], values, rule, "no times are known; what most peers hold stands")
     told = next((one for one in leading if _same(one.value, last)), None)

@@ -81,16 +81,25 @@ class Compared(msgspec.Struct, frozen=True):
 
 
 class _Found:
-    """The differences so far: all counted, the first of them listed."""
+    """The differences so far: all counted, the first of them listed; drift before what waits or is on its way."""
 
     def __init__(self) -> None:
-        self.listed: list[Difference] = []
+        self._drift: list[Difference] = []
+        self._others: list[Difference] = []
         self.states: Counter[str] = Counter()
 
     def add(self, found: Sequence[Difference]) -> None:
         """Take in more of them."""
-        self.listed += found[: max(0, DIFFERENCES_MAX - len(self.listed))]
+        for one in found:
+            kept = self._drift if one.state == "drift" else self._others
+            if len(kept) < DIFFERENCES_MAX:
+                kept.append(one)
         self.states.update(one.state for one in found)
+
+    @property
+    def listed(self) -> tuple[Difference, ...]:
+        """The first of them."""
+        return tuple([*self._drift, *self._others][:DIFFERENCES_MAX])
 
 
 async def compare_collection(
@@ -122,7 +131,7 @@ async def compare_collection(
         found.add(behind)
     count = found.states.total()
     through = start if not count and others else None
-    return Compared(collection.name, compared, tuple(found.listed), count, through, dict(found.states))
+    return Compared(collection.name, compared, found.listed, count, through, dict(found.states))
 
 
 def _differs(piece: Digest, digests: Sequence[Digest]) -> bool:

@@ -90,6 +90,13 @@ def test_without_times_and_without_most_the_log_decides_else_a_person() -> None:
         assert (value(open_one), one.open, one.ours.value, one.theirs.value) == ("a", True, "a", "b")
 
 
+def test_f30_in_a_new_column_a_default_outvotes_nobody() -> None:
+    change = merge((1, 5), (1, 7), (1, 5), told=Told((1,)))
+    (one,) = kept(change)
+    assert (value(change), one.open, one.theirs.value) == (5, True, 7)
+    assert value(merge((1, 5), (1, 7), policy=Extreme("max", 1), told=Told((1,)))) == 7
+
+
 def test_manual_leaves_each_other_value_open() -> None:
     change = field(Manual(), "a", "b", "b", "c", told="a")
     assert value(change) == "b", "the most common one stands until then"
@@ -130,6 +137,22 @@ def test_fields_are_settled_one_by_one() -> None:
     assert change.after == (1, "x", "y", 5)
     assert change.before == (1, None, None, 3), "only what differed counts as changed"
     assert {one.field for one in kept(change)} == {"a", "b", "n"}
+
+
+def test_who_only_receives_has_no_say_and_what_it_holds_is_kept() -> None:
+    rules = Rules("c", ("id", "f"), (Newest(), Newest()))
+    for here, there, stands in (((1, "a"), (1, "b"), (1, "a")), (None, (1, "b"), None), ((1, "a"), None, (1, "a"))):
+        rows: dict[str, Row | None] = {"p": here, "q": there, "r": there}
+        change = merge_copies(rules, (1,), rows, silent=["q", "r"])
+        assert change.after == stands
+        assert change.before == (stands or there), "no field of it is news"
+        assert [(one.rule, one.theirs.peer, one.theirs.row) for one in kept(change)] == [
+            ("direction", "q", there),
+            ("direction", "r", there),
+        ]
+    among = merge_copies(rules, (1,), {"p": (1, "a"), "q": (1, "b"), "r": (1, "b")}, silent=["r"])
+    assert (value(among), [one.open for one in kept(among)]) == ("a", [True, False]), "it is no majority either"
+    assert merge_copies(rules, (1,), {"q": (1, "b"), "r": (1, None)}, silent=["q", "r"]).after == (1, "b")
 
 
 # -- rows that some peers lack ---------------------------------------------------------------------------------------------

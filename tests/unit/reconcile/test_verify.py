@@ -225,9 +225,10 @@ def test_differences_beyond_those_that_are_listed_keep_their_state(monkeypatch: 
     bench = Bench(resting=True)
     for number in range(10):
         bench.rows("p")[number,] = (number, "not captured yet", None)
-    bench.stream.flying = {(number,) for number in range(10)}
+    bench.stream.flying = {(number,) for number in range(9)}
     compared = bench.compare()
-    assert (len(compared.differences), compared.found, compared.states) == (4, 10, {"pending": 10})
+    assert (len(compared.differences), compared.found, compared.states) == (4, 10, {"pending": 9, "drift": 1})
+    assert [one.state for one in compared.differences] == ["drift", *["pending"] * 3], "what can be repaired comes first"
 
 
 # -- what is not drift -----------------------------------------------------------------------------------------------------
