@@ -18,7 +18,7 @@ from syncline.engine.identity import continues, knows_its_own
 from syncline.engine.ingest import Ingest
 from syncline.engine.memory import Memory
 from syncline.engine.range_merge import Own, RangeRows, Where, merge_range
-from syncline.engine.range_read import RangeRead, note, since
+from syncline.engine.range_read import RangeRead, note, precede, since, without
 from syncline.engine.state import PeerRecord, Stage, State
 from syncline.merge.policy import RuleBook
 from syncline.merge.transact import settle
@@ -67,6 +67,7 @@ class Progress:
 
     memory: Memory
     own: Own = field(default_factory=Own)
+    recalled: Position | None = None  # up to where its own history told what it did
     reading: str = ""  # the collection whose range is being read
     waiting: list[tuple[Transaction, Micros]] = field(default_factory=list)  # with corrected commit times
     ends: deque[Offset] = field(default_factory=lambda: deque(maxlen=RANGES_AHEAD))  # where the last ranges end in the log
@@ -138,7 +139,8 @@ class Joiner:
         held: list[Change] = []
         for change in changes:
             if self.is_unjoined(name, (change.collection, change.key)):
-                note(progress.own, change)
+                if progress.recalled is None or transaction.position > progress.recalled:
+                    note(progress.own, change)
                 held.append(change)
             else:
                 kept.append(change)
@@ -171,7 +173,7 @@ class Joiner:
         """Bring a joining peer in. Returns when it is live. Resumes where the log says it was."""
         record, progress = self._state.peer(member.name), self._of(member.name)
         try:
-            await self._recall(member, record, progress.own)
+            await self._recall(member, record, progress)
             await self._recall_deletes(member.name, record, progress.own)
             for name, collection in self._collections.items():
                 if name not in record.joined:
@@ -184,20 +186,18 @@ class Joiner:
             self._progress.pop(member.name, None)
         self._emit(Event("peer.joined", member.name))
 
-    async def _recall(self, member: Member, record: PeerRecord, own: Own) -> None:
+    async def _recall(self, member: Member, record: PeerRecord, progress: Progress) -> None:
         """What the peer wrote since the log last heard of it, or since its join began, as far as its own history tells."""
-        own.returning, own.trusted = record.rejoining, record.since is not None
         end = await member.peer.position()
-        found = Own()
+        progress.recalled, found = end, Own()
+        own = progress.own = Own(record.rejoining, record.since is not None, removed=progress.own.removed)
         async with closing(member.peer.stream(record.since)) as history:
             async for transaction in history:
                 for change in transaction.changes:
                     note(found, change)
                 if transaction.position >= end:
                     break
-        own.bases |= found.bases  # the older base is the right one
-        own.last = found.last | own.last  # and the newer last word
-        own.deleted |= found.deleted
+        precede(own, found)
 
     async def _recall_deletes(self, name: str, record: PeerRecord, own: Own) -> None:
         """What the space deleted since the join began and this peer was not told, in a session before this one."""
@@ -317,6 +317,7 @@ class Joiner:
         record = self._state.peer(name)
         authority = record.authority or self._authority.get(collection.name, "")
         own = Own(returning=True) if collection.name in member.receives_only else progress.own
+        own = without(own, _later(collection.name, read, progress))
         merged = merge_range(self._window, self._book[collection.name], rows, own, name, authority)
         now = self._clock.now()
         made: list[Entry] = []
@@ -347,6 +348,13 @@ class Joiner:
                 late = Transaction(member.name, transaction.position, transaction.context, transaction.time, changes)
                 made.append(settle(self._window, self._book, late, offset + len(made), time))
         return made
+
+
+def _later(collection: str, read: RangeRead, progress: Progress) -> list[Change]:
+    """What the joining peer did in this range after it was read."""
+    late = [transaction for transaction, _ in progress.waiting if transaction.position > read.mine.position]
+    changes = [change for transaction in late for change in transaction.changes]
+    return [change for change in changes if change.collection == collection and read.has(change.key)]
 
 
 async def _estimate(reference: Member, collection: Collection) -> int:

@@ -22,6 +22,7 @@ class Own:
     trusted: bool = True  # its history continues the one in the log, so `bases` hold
     bases: dict[Where, Row | None] = field(default_factory=dict)  # its rows before its own first change; None: it had none
     last: dict[Where, Row | None] = field(default_factory=dict)  # its rows after its own last change
+    added: dict[Where, tuple[int, ...]] = field(default_factory=dict)  # per field, by how much it raised a number itself
     deleted: set[Where] = field(default_factory=set)  # rows that it had and deleted
     removed: set[Where] = field(default_factory=set)  # rows the space deleted since the join began, which it was not told
 
@@ -32,6 +33,14 @@ class Own:
     def base(self, where: Where) -> Row | None:
         """Its row before its own first change, if there was one and it is known."""
         return self.bases.get(where) if self.trusted else None
+
+    def based(self, where: Where, brought: Row | None, rules: Rules) -> Row | None:
+        """Its row before its own work, counters without what it added itself: deliveries may have added to them meanwhile."""
+        base, added = self.base(where), self.added.get(where, ())
+        if base is None or brought is None or not len(base) == len(added) == len(brought) == len(rules.policies):
+            return base
+        fields = zip(rules.policies, base, added, brought, strict=True)
+        return tuple([now - more if policy.delta and isinstance(now, int) else was for policy, was, more, now in fields])
 
     def meant(self, where: Where, brought: Row, rules: Rules) -> Row:
         """Its row with the values that it wrote itself and that a delivery overwrote before the log heard of them.
@@ -74,7 +83,8 @@ def merge_range(window: Window, rules: Rules, rows: RangeRows, own: Own, peer: s
         view = window.view(name, key)
         held = view.row if view is not None else rows.theirs.get(key)
         flying = view is not None and view.touched(peer) > rows.pin
-        brought, base = rows.mine.get(key), own.base((name, key))
+        brought = rows.mine.get(key)
+        base = own.based((name, key), brought, rules)
         if held == brought and base in (None, brought):
             if flying and held is not None:  # a difference may be on its way to the peer: this ends it
                 merged.fills.append(Change(name, key, brought, held))

@@ -237,7 +237,7 @@ def test_a_delete_by_a_returning_peer_of_what_it_did_not_have_is_none() -> None:
 
 def test_p2_what_a_delivery_overwrote_before_the_log_heard_of_it_is_on_record() -> None:
     """It wrote 'peer' over 'old' and added 1; then others' 'space' and 5 more arrived, before it was heard of."""
-    mine = Own(returning=True, bases={WHERE: (1, "old", 10)}, last={WHERE: (1, "peer", 11)})
+    mine = Own(returning=True, bases={WHERE: (1, "old", 10)}, last={WHERE: (1, "peer", 11)}, added={WHERE: (0, 0, 1)})
     settled = merge((1, "space", 15), (1, "space", 16), mine)
     assert changes(settled) == [((1, "space", 15), (1, "space", 16))], "its increment counts"
     assert [(one[1], one[2]) for one in kept(settled)] == [((1, "peer", 16), "")]
