@@ -2,8 +2,9 @@
 
 import asyncio
 import importlib
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Collection as Collected
+from dataclasses import dataclass, field, replace
 
 import msgspec
 
@@ -75,6 +76,8 @@ def build_plan(space: Space, asked: Asked, known: Mapping[str, Sequence[str]]) -
         if not any(tables.values()):
             continue
         collection = _in_log_order(planned, known.get(name, ()), problems)
+        at = {peer: table for peer, table in spec.at.items() if table != name}  # also of peers that come later
+        collection = msgspec.structs.replace(collection, tables={**at, **collection.tables})
         rules = build_rules(spec, collection, tuple(space.peers), load_custom)
         if isinstance(rules, list):
             problems += rules
@@ -134,6 +137,38 @@ async def against(space: Space, asked: Asked, known: Mapping[str, Sequence[str]]
     return plan, problems
 
 
+async def agreed(
+    space: Space,
+    asked: Asked,
+    known: Mapping[str, Sequence[str]],
+    members: Collected[str],
+    changed: Callable[[], Awaitable[Collected[str]]],
+    *,
+    check: bool,
+) -> tuple[Plan, list[Problem]]:
+    """The plan of a space that may have run before, and what stands against it.
+
+    A table that changed at a peer that took part before (one of `members`), of a collection that the log knows, is that peer's
+    session's business: the space is planned without it, the session tells what changed there, and the others go on. `changed`
+    finds out who cannot go on; problems alone may name either of two peers that differ. `check`: ask the peers, see `against`.
+    """
+
+    async def without(names: Collected[str]) -> tuple[Plan, list[Problem]]:
+        tables = {name: tables for name, tables in asked.tables.items() if name not in names}
+        rest = replace(asked, tables=tables)
+        return await against(space, rest, known) if check else build_plan(space, rest, known)
+
+    plan, problems = await without(())
+    if not problems or any(str(one.where.get("collection", "")) not in {"", *known} for one in problems):
+        return plan, problems
+    named = [name for name in members if any(one.where.get("peer") == name for one in problems)]
+    for names in (await changed(), *([name] for name in dict.fromkeys([*named, *members])), named):
+        fewer, left = await without(names)
+        if not left and len(fewer.collections) == len(space.collections):
+            return fewer, []
+    return plan, problems
+
+
 def refuse(problems: Sequence[Problem], space: Space, failed: Sequence[PeerError] = ()) -> None:
     """Raise what stands against the space, if anything does: a ConfigError with all problems, the peers' errors, or a group."""
     errors: list[Exception] = list(failed)
@@ -163,7 +198,7 @@ def _in_log_order(planned: Collection, known: Sequence[str], problems: list[Prob
     names = (*known, *(name for name in planned.columns if name not in known))
     kinds = dict(zip(planned.columns, planned.kinds, strict=True))
     ordered = tuple(name for name in names if name in kinds)
-    return Collection(planned.name, ordered, planned.key, tuple(kinds[name] for name in ordered), planned.tables)
+    return msgspec.structs.replace(planned, columns=ordered, kinds=tuple(kinds[name] for name in ordered))
 
 
 def _seed(space: Space, asked: Asked) -> str:

@@ -3,21 +3,24 @@
 import asyncio
 import os
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from typing import Any
 
 from syncline.engine.clock import SystemClock
 from syncline.engine.core import Engine, Plan
-from syncline.engine.session import Phase
-from syncline.hub.build import against, ask, build_plan, dismiss, refuse, waiting_columns
+from syncline.engine.session import Phase, Session
+from syncline.engine.state import State
+from syncline.hub import at_rest
+from syncline.hub.build import agreed, ask, dismiss, refuse, waiting_columns
 from syncline.hub.desk_service import DeskService, Handler
 from syncline.hub.operations import Operations
 from syncline.hub.reading import Reading, log_bytes
 from syncline.hub.values import parse_value
-from syncline.log.registry import open_desk, open_log
+from syncline.log.registry import log_exists, open_desk, open_log
 from syncline.model.entry import Entry, Kind
-from syncline.model.errors import UsageError
+from syncline.model.errors import PeerChanged, UsageError
 from syncline.model.event import Event, Listener
 from syncline.model.schema import Collection
 from syncline.model.space import Space
@@ -72,7 +75,8 @@ async def _prepare(space: Space, on_event: Listener, *, check: bool) -> tuple[Pl
         known = {name: tuple(columns) for name, columns in state.columns.items()}
         # the others need not wait for one that took part before
         strangers = [error for name, error in asked.failed.items() if name not in state.peers]
-        plan, problems = await against(space, asked, known) if check else build_plan(space, asked, known)
+        members = [name for name, record in state.peers.items() if record.incarnation]
+        plan, problems = await agreed(space, asked, known, members, partial(_changed, space, state), check=check)
         refuse(problems, space, strangers)
         for waiting in waiting_columns(space, asked, known) if check else ():
             on_event(Event("column.waiting", collection=str(waiting.where["collection"]), detail=waiting.as_json()))
@@ -81,6 +85,15 @@ async def _prepare(space: Space, on_event: Listener, *, check: bool) -> tuple[Pl
         return plan, asked.peers, known
     finally:
         await dismiss(asked)
+
+
+async def _changed(space: Space, state: State) -> list[str]:
+    """The peers that take part and whose tables are not what was captured so far."""
+    if not log_exists(space.log):
+        return []
+    async with Reading(space).reader() as reader:
+        found = await at_rest.look(space, state, reader)
+    return [name for name, one in found.items() if isinstance(one.reason, PeerChanged)]
 
 
 async def _first(task: asyncio.Task[None], ready: Awaitable[object]) -> None:
@@ -159,7 +172,10 @@ async def until_stopped(operations: Operations, stop: asyncio.Event) -> bool:
 
 
 async def until_idle(operations: Operations, on_event: Listener, stop: asyncio.Event) -> Report:
-    """Serve until everything captured is delivered and compared, or `stop`. Raises what keeps a peer away for good."""
+    """Serve until everything captured is delivered and compared, or `stop`.
+
+    Raises what keeps a peer away for good, once the others have what there is.
+    """
     loop = asyncio.get_running_loop()
     waiting: dict[str, float] = {}
     while not stop.is_set():
@@ -168,11 +184,25 @@ async def until_idle(operations: Operations, on_event: Listener, stop: asyncio.E
             verified = await operations.verify(repair=False, emit=on_event)
             if verified["pending"] == 0:
                 return {"converged": verified["equal"], "verify": verified}
+        away: list[Session] = []
         for name, session in operations.engine.sessions.items():
             if session.phase in (Phase.LIVE, Phase.JOINING, Phase.PAUSED):
                 waiting.pop(name, None)
             elif session.phase is Phase.BROKEN or loop.time() - waiting.setdefault(name, loop.time()) > UNREACHABLE_SECONDS:
-                log = operations.engine.ingest.waiting
-                raise session.reason or log or UsageError("the peer did not come to life", peer=name)
+                away.append(session)
+        if away and await _have_all(operations, away):
+            reason = away[0].reason or operations.engine.ingest.waiting
+            raise reason or UsageError("the peer did not come to life", peer=away[0].name)
         await asyncio.sleep(IDLE_POLL_SECONDS)
     return {"converged": False}
+
+
+async def _have_all(operations: Operations, away: Sequence[Session]) -> bool:
+    """Whether all others have what there is; one that joins cannot while nobody is there to join with."""
+    others = [session for session in operations.engine.sessions.values() if session not in away]
+    lonely = not any(session.phase is Phase.LIVE for session in others)
+    for session in others:
+        resting = session.phase is Phase.PAUSED or (session.phase is Phase.JOINING and lonely)
+        if not resting and not await session.is_idle():
+            return False
+    return True

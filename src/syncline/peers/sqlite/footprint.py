@@ -93,10 +93,7 @@ def install(connection: sqlite3.Connection, peer: str, collections: Sequence[Col
         connection.execute(f"INSERT INTO {CHANGELOG} (kind, at, b0) VALUES ({WATERMARK}, {NOW}, 0)")
     layouts = load_layouts(connection)
     wanted = {collection.name: collection for collection in collections}
-    kept = [layout for layout in layouts.values() if layout.active and layout.collection in wanted]
-    for layout in kept:
-        _require_same_table(peer, layout, wanted[layout.collection])
-    find_damage(connection, peer, kept)
+    require_undamaged(connection, peer, collections)
     _widen(connection, max((len(collection.columns) for collection in collections), default=0))
     for layout in layouts.values():
         if layout.active and (found := wanted.get(layout.collection)) and layout.is_for(found, found.table_at(peer)):
@@ -110,6 +107,17 @@ def install(connection: sqlite3.Connection, peer: str, collections: Sequence[Col
         number += 1
         refresh(connection, Layout(number, collection.name, collection.table_at(peer), collection.columns, collection.key))
     return msgspec.structs.replace(read_identity(connection, peer), fresh=fresh)
+
+
+def require_undamaged(connection: sqlite3.Connection, peer: str, collections: Sequence[Collection]) -> None:
+    """Raise PeerChanged if what is captured for these collections is not what it was set up for. No footprint is no damage."""
+    if not exists(connection):
+        return
+    wanted = {collection.name: collection for collection in collections}
+    kept = [layout for layout in load_layouts(connection).values() if layout.active and layout.collection in wanted]
+    for layout in kept:
+        _require_same_table(peer, layout, wanted[layout.collection])
+    find_damage(connection, peer, kept)
 
 
 def _require_same_table(peer: str, layout: Layout, collection: Collection) -> None:

@@ -118,6 +118,7 @@ class SqlitePeer:
 
     def _install(self, collections: Sequence[Collection], connection: sqlite3.Connection) -> Identity:
         with _transaction(connection):
+            footprint.require_undamaged(connection, self.name, collections)
             found = check.problems(connection, self.name, collections)
             if found:
                 why = "; ".join(f"{problem.what} ({', '.join(map(str, problem.where.values()))})" for problem in found[:5])
