@@ -50,12 +50,14 @@ def check_early(books: Books, states: States) -> list[Violation]:
     """P2: of what a peer wrote before it was part of the space, the last value of each field is somewhere."""
     last: dict[tuple[str, Where, int], Value] = {}
     for acked in books.ledger.acked:
-        if not acked.early or acked.void:
+        if acked.void:
             continue
         for change in acked.changes:
             where = (change.collection, change.key)
             for place in range(len(FIELDS[change.collection])):
                 last.pop((acked.peer, where, place), None)
+            if not acked.early:
+                continue  # its own later write, which others look after
             for place, value in registers(change.collection, change.after).items():
                 last[acked.peer, where, place] = value
     known = _final(states) | {value for kept in books.kept.values() for value in kept}
