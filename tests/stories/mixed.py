@@ -1,9 +1,7 @@
 """A space of PostgreSQL databases and SQLite files for the stories: what space.Space is for files alone."""
 
 import subprocess
-import sys
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -103,19 +101,8 @@ class Mixed:
 
 def make(folder: Path, servers: Mapping[str, Server], files: tuple[str, ...] = (), **kwargs: Any) -> Mixed:
     """A mixed space."""
-    given = {name: kwargs.pop(name) for name in ("collections", "settings") if name in kwargs}
+    given: dict[str, Any] = {name: kwargs.pop(name) for name in ("collections", "settings") if name in kwargs}
     files_schema = kwargs.pop("files_schema", None)
     if files_schema is not None:
         given["schema"] = files_schema
     return Mixed(Space(folder, peers=files, **given), servers, **kwargs)
-
-
-def wait_for(condition: Callable[[], bool], what: str, seconds: float = 30.0) -> None:
-    """Wait until a condition holds."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, f"not within {seconds:.0f} s: {what}"
-        time.sleep(0.05)
-
-
-PYTHON: Final = sys.executable

@@ -1,4 +1,4 @@
-"""What befalls a PostgreSQL server while it is kept equal with others: killed, its slot dropped or moved on, a table truncated."""
+"""What befalls a PostgreSQL server that is kept equal with others: killed, its slot dropped or moved on, a table truncated."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -38,7 +38,9 @@ class Recent:
         self.captured = 0  # everything committed up to here was received
 
     def add(self, seen: Seen) -> None:
-        """Remember one, and forget the oldest when there are too many."""
+        """Remember one, and forget the oldest when there are too many. What another stream told before is known."""
+        if self._seen and seen.transaction.position <= self._seen[-1].transaction.position:
+            return
         self._seen.append(seen)
         self._rows += len(seen.transaction.changes)
         while self._rows > _RECENT_ROWS_MAX and len(self._seen) > 1:

@@ -1,9 +1,8 @@
 -- Tables of a schema, by names or all
 SELECT c.oid::int8, c.relname::text, c.relkind::text,
   CASE WHEN c.relkind = 'p' THEN
-    (SELECT CASE WHEN count(DISTINCT leaf.relreplident) = 1 THEN min(leaf.relreplident::text) ELSE '' END
-     FROM pg_catalog.pg_partition_tree(c.oid) AS tree JOIN pg_catalog.pg_class AS leaf ON leaf.oid = tree.relid
-     WHERE tree.isleaf)
+    (SELECT CASE WHEN count(DISTINCT part.relreplident) = 1 THEN min(part.relreplident::text) ELSE '' END
+     FROM pg_catalog.pg_partition_tree(c.oid) AS tree JOIN pg_catalog.pg_class AS part ON part.oid = tree.relid)
   ELSE c.relreplident::text END,
   pg_catalog.pg_has_role(c.relowner, 'USAGE'),
   pg_catalog.has_table_privilege(c.oid, 'SELECT') AND NOT pg_catalog.row_security_active(c.oid),

@@ -25,8 +25,8 @@ END: Final = (
 )
 PARTS_SQL: Final = (
     "SELECT n.nspname::text, c.relname::text, c.relreplident::text, i.relname::text "
-    "FROM (SELECT relid FROM pg_catalog.pg_partition_tree(%s::oid) WHERE isleaf UNION SELECT %s::oid) AS tree "
-    "JOIN pg_catalog.pg_class AS c ON c.oid = tree.relid AND c.relkind = 'r' "
+    "FROM (SELECT relid FROM pg_catalog.pg_partition_tree(%s::oid) UNION SELECT %s::oid) AS tree "
+    "JOIN pg_catalog.pg_class AS c ON c.oid = tree.relid "
     "JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace "
     "LEFT JOIN pg_catalog.pg_index AS x ON x.indrelid = c.oid AND x.indisreplident "
     "LEFT JOIN pg_catalog.pg_class AS i ON i.oid = x.indexrelid"

@@ -207,7 +207,7 @@ class PostgresPeer:
         self, taken: snapshot.Moment, rows: list[tuple[Key, Row]], collection: str, after: Key | None, upto: Key | None
     ) -> list[tuple[Key, Row]]:
         """Put over the rows what was committed before their position and not seen by their snapshot, if a stream tells."""
-        if taken.is_whole or not self._captures:
+        if not self._captures:
             return rows
         loop = asyncio.get_running_loop()
         deadline = loop.time() + _SETTLE_SECONDS

@@ -34,11 +34,6 @@ class Moment(NamedTuple):
     position: Position
     watermark: Offset
 
-    @property
-    def is_whole(self) -> bool:
-        """Whether nobody was writing."""
-        return not self.running
-
     def is_visible(self, xid: int) -> bool:
         """Whether the snapshot sees a committed transaction, by the low half of its number."""
         return xid not in self.running and (xid - self.xmax) % _XID >= _XID // 2

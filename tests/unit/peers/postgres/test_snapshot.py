@@ -1,0 +1,85 @@
+"""Chunks stand exactly where they say, even while commits are between the log and what others see."""
+
+import asyncio
+from contextlib import aclosing
+
+from tests.unit.peers.postgres.database import database, story
+
+from syncline.model.change import Change, Transaction
+from syncline.model.stamp import Position
+from syncline.model.value import Key, Row
+from syncline.peers.postgres import PostgresPeer
+from syncline.peers.postgres.snapshot import Moment, put_over
+
+COUNTS = "CREATE TABLE counts (id int8 PRIMARY KEY, n int8 NOT NULL DEFAULT 0)"
+
+
+def test_a_snapshot_knows_whom_it_sees_across_the_wrap_of_numbers() -> None:
+    taken = Moment(5, frozenset({2**32 - 1, 3}), Position(9), 0)
+    assert [taken.is_visible(xid) for xid in (4, 3, 2, 2**32 - 1, 2**32 - 2, 5, 6)] == [
+        True,
+        False,
+        True,
+        False,
+        True,
+        False,
+        False,
+    ]
+
+
+def test_what_a_snapshot_missed_is_put_over_its_rows() -> None:
+    rows: list[tuple[Key, Row]] = [((1,), (1, "a")), ((3,), (3, "c"))]
+    late = [
+        Change("t", (3,), (3, "c"), None),
+        Change("t", (2,), None, (2, "b")),
+        Change("t", (9,), None, (9, "outside")),
+        Change("other", (1,), None, (1, "x")),
+        Change("t", (1,), (1, "a"), (1, "z")),
+    ]
+    assert put_over(rows, late, "t", None, (5,)) == [((1,), (1, "z")), ((2,), (2, "b"))]
+
+
+def test_f23_f24_chunks_under_writers_are_the_history_up_to_their_position() -> None:
+    """Writers count rows up; a chunk must be what the stream says up to the chunk's position, neither more nor less."""
+
+    async def work() -> None:
+        async with database(COUNTS, "INSERT INTO counts SELECT g FROM generate_series(1, 20) AS g") as base:
+            peer, found = await base.ready("counts")
+            start = await peer.chunk(found["counts"], None, 100)
+            told: list[Transaction] = []
+            reading = asyncio.ensure_future(_read_on(peer, start.position, told))
+            stop = asyncio.Event()
+
+            def write(number: int) -> None:
+                with base.server.connect(base.name) as program:
+                    for turn in range(10_000):
+                        if stop.is_set():
+                            return
+                        program.execute("UPDATE counts SET n = n + 1 WHERE id = %s", (1 + (number + turn * 7) % 20,))
+
+            writers = [asyncio.to_thread(write, number) for number in range(4)]
+            writing = asyncio.gather(*writers)
+            chunks = [await peer.chunk(found["counts"], None, 100) for _ in range(60)]
+            stop.set()
+            await writing
+            end = await peer.position()
+            while not told or told[-1].position < end:
+                await asyncio.sleep(0.01)
+            reading.cancel()
+            await asyncio.wait([reading])
+            rows = dict(start.rows)
+            place = 0
+            for chunk in chunks:
+                while place < len(told) and told[place].position <= chunk.position:
+                    rows.update({change.key: change.after for change in told[place].changes if change.after})
+                    place += 1
+                assert dict(chunk.rows) == rows
+            assert chunks[-1].rows != start.rows
+
+    story(work)
+
+
+async def _read_on(peer: PostgresPeer, after: Position, told: list[Transaction]) -> None:
+    async with aclosing(peer.stream(after)) as stream:  # type: ignore[type-var]
+        async for transaction in stream:
+            told.append(transaction)
