@@ -1,7 +1,7 @@
 """Is this the peer whose history the log knows? Pure checks over what it shows and what the log recorded."""
 
 from syncline.engine.state import PeerRecord
-from syncline.model.errors import PeerRestored
+from syncline.model.errors import PeerRestored, PeerUnsafe
 from syncline.model.stamp import Offset, Position
 from syncline.peers.protocol import Identity
 
@@ -18,6 +18,26 @@ def verify_identity(record: PeerRecord, shown: Identity, head: Offset) -> None:
             why=why,
             hint=f"let it join again by compare-and-merge: 'syncline resume {record.name} --rejoin'",
         )
+
+
+def session_mark(space: str, token: str) -> str:
+    """What a session of this space leaves in a peer as its nonce: it names the space."""
+    return f"{space}/{token}"
+
+
+def require_free(record: PeerRecord, shown: Identity, mark: str) -> None:
+    """Raise PeerUnsafe if another space than the one of `mark` holds the peer: only one can have what is captured there."""
+    holder, own = (one.rpartition("/")[0] for one in (shown.nonce, mark))
+    if not holder or holder == own or shown.nonce in record.nonces:
+        return
+    leave = f"'syncline teardown {record.name}'"
+    raise PeerUnsafe(
+        "this peer is held by another space",
+        peer=record.name,
+        space=holder,
+        why="what is captured at a peer can go to one space only; the other one would miss it",
+        hint=f"let it leave there: {leave} with the configuration of {holder}; if it is a copy of a peer there, {leave} here",
+    )
 
 
 def continues(record: PeerRecord, shown: Identity, head: Offset) -> bool:

@@ -13,7 +13,7 @@ from syncline.engine.clock import Clock, monotonic
 from syncline.engine.closing import closing
 from syncline.engine.deliver import Deliver
 from syncline.engine.guard import Guard
-from syncline.engine.identity import verify_identity
+from syncline.engine.identity import require_free, verify_identity
 from syncline.engine.ingest import Ingest
 from syncline.engine.join import Joiner
 from syncline.engine.state import PeerRecord, Stage, State
@@ -76,6 +76,7 @@ class Session:
         self._state, self._ingest, self._joiner = state, ingest, joiner
         self._settings, self._clock, self._nonce, self._emit = settings, clock, nonce, emit
         self._target = Target(peer.name, collections, counters, sends_only)
+        self._mark = ""  # this session's nonce
         self.phase = Phase.WAITING
         self.reason: Exception | None = None
         self.clock_offset: Micros = 0
@@ -131,6 +132,8 @@ class Session:
 
     async def _meet(self) -> Identity:
         identity = await self.peer.connect()
+        self._mark = self._nonce()
+        require_free(self.record, identity, self._mark)
         verify_identity(self.record, identity, self._state.head)
         await self._verify_log(identity)
         if self.record.stage in (Stage.STALE, Stage.LEFT):
@@ -166,7 +169,7 @@ class Session:
             await self._joiner.begin(self.peer, identity)
         if self.record.incarnation != identity.incarnation:
             await self._say({"incarnation": identity.incarnation})
-        nonce = self._nonce()
+        nonce = self._mark
         await self._say({"nonces": [identity.nonce, nonce]})  # in the log first: a crash between leaves both acceptable
         watermark = await self.peer.enter(nonce)  # what an earlier session asked for may have taken effect until now
         await self._say({"nonces": [nonce]})

@@ -11,7 +11,7 @@ from typing import Final
 
 from syncline.engine.closing import closing
 from syncline.engine.guard import Guard
-from syncline.engine.identity import verify_identity
+from syncline.engine.identity import require_free, session_mark, verify_identity
 from syncline.engine.state import PeerRecord, Stage, State
 from syncline.hub.pipeline import Readable
 from syncline.model.entry import Entry
@@ -57,6 +57,7 @@ async def _look(space: Space, name: str, state: State, log: Readable) -> Found:
     try:
         async with asyncio.timeout(LOOK_SECONDS):
             identity = await peer.connect()
+            require_free(record, identity, session_mark(space.name, ""))
             verify_identity(record, identity, state.head)
             found.watermark = identity.watermark
             found.uncaptured = await _count(space, peer, record)

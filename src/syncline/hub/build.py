@@ -9,6 +9,8 @@ from dataclasses import dataclass, field, replace
 import msgspec
 
 from syncline.engine.core import Plan
+from syncline.engine.identity import require_free, session_mark
+from syncline.engine.state import PeerRecord, State
 from syncline.mapping.plan import outline
 from syncline.merge.policy import Rules
 from syncline.merge.rules_build import build_rules
@@ -55,6 +57,17 @@ async def ask(space: Space) -> Asked:
 
     await asyncio.gather(*(one(name, peer) for name, peer in asked.peers.items()))
     return asked
+
+
+def failures(space: Space, asked: Asked, state: State) -> dict[str, PeerError]:
+    """The peers that cannot take part now, with the reason: they could not be asked, or another space holds them."""
+    found = dict(asked.failed)
+    for name, identity in asked.identities.items():
+        try:
+            require_free(state.peers.get(name, PeerRecord(name)), identity, session_mark(space.name, ""))
+        except PeerError as error:
+            found.setdefault(name, error)
+    return found
 
 
 async def dismiss(asked: Asked) -> None:

@@ -8,22 +8,24 @@ from itertools import islice, product
 from typing import Any, Final
 
 from syncline.engine.core import Plan
+from syncline.engine.identity import verify_identity
 from syncline.engine.state import Stage, State
 from syncline.hub import at_rest, dry, records
-from syncline.hub.build import Asked, against, ask, dismiss, refuse, waiting_columns
+from syncline.hub.build import Asked, against, ask, dismiss, failures, refuse, waiting_columns
 from syncline.hub.operations import report_verify
 from syncline.hub.pipeline import resting
 from syncline.log.reading import SqliteReader
 from syncline.log.registry import log_exists, open_reader
 from syncline.mapping.plan import outline
 from syncline.model.codec import encode_row
-from syncline.model.errors import SynclineError, UsageError
+from syncline.model.errors import PeerError, SynclineError, UsageError
 from syncline.model.event import Listener
 from syncline.model.key import parse_key
 from syncline.model.schema import Kind
 from syncline.model.space import Direction, Space
 from syncline.model.value import Value, real
 from syncline.model.words import counted
+from syncline.peers.protocol import Identity
 from syncline.reconcile.verify import compare_collection
 
 Report = dict[str, Any]
@@ -69,8 +71,9 @@ class Reading:
         """All peers, connected, and the plan. Raises what any peer or the configuration has against it."""
         asked = await ask(self._space)
         try:
-            plan, problems = await against(self._space, asked, (await self.state()).columns)
-            refuse(problems, self._space, list(asked.failed.values()))
+            state = await self.state()
+            plan, problems = await against(self._space, asked, state.columns)
+            refuse(problems, self._space, list(failures(self._space, asked, state).values()))
             yield asked, plan
         finally:
             await dismiss(asked)
@@ -79,9 +82,10 @@ class Reading:
         """Every unmet precondition at peers and log, and the peers that cannot be used."""
         asked = await ask(self._space)
         try:
-            known = (await self.state()).columns
-            _, problems = await against(self._space, asked, known)
-            return [*problems, *waiting_columns(self._space, asked, known), *asked.failed.values()]
+            state = await self.state()
+            _, problems = await against(self._space, asked, state.columns)
+            waiting = waiting_columns(self._space, asked, state.columns)
+            return [*problems, *waiting, *failures(self._space, asked, state).values()]
         finally:
             await dismiss(asked)
 
@@ -142,11 +146,11 @@ class Reading:
     async def compare(self, emit: Listener) -> Report | None:
         """Compare all peers while no hub moves anything: what is on its way is pending, not drift.
 
-        None where the peers seem to differ and the log grew meanwhile: a hub came, so nothing is known.
+        None where they seem not to be equal and the log grew meanwhile: a hub came, so nothing is known.
         """
         state = await self.state()
         async with self.asked() as (asked, plan), self.reader() as reader:
-            names = [name for name in asked.tables if name in state.peers and state.peers[name].footing is Stage.LIVE]
+            names = [name for name in asked.tables if _takes_part(state, name, asked.identities[name])]
             absent = [name for name in self._space.peers if name not in names]
             heard = {name: frozenset(plan.collections) - plan.only(name, Direction.RECEIVE) for name in names}
             peers = {name: (asked.peers[name], asked.identities[name]) for name in names}
@@ -160,7 +164,7 @@ class Reading:
                     results.append(await compare_collection(collection, compared, max(rows), pipeline, emit))
             report = report_verify(results, absent, 0, state)
             moved = await reader.refresh() != state.head
-            return None if moved and report["differences"] else report
+            return None if moved and not report["equal"] else report
 
     async def history(self, collection: str, key: tuple[str, ...]) -> list[Report]:
         """Everything the log has about a row."""
@@ -194,6 +198,17 @@ class Reading:
         """Raise UsageError for a collection that is not configured."""
         if collection is not None and collection not in self._space.collections:
             raise UsageError(f"there is no collection {collection}", hint=f"there are {', '.join(self._space.collections)}")
+
+
+def _takes_part(state: State, name: str, identity: Identity) -> bool:
+    """Whether what a peer holds can be compared: it is live, and the copy that the log knows."""
+    if name not in state.peers or state.peers[name].footing is not Stage.LIVE:
+        return False
+    try:
+        verify_identity(state.peers[name], identity, state.head)
+    except PeerError:
+        return False
+    return True
 
 
 def _readings(word: str) -> list[Value]:

@@ -10,10 +10,11 @@ from typing import Any
 
 from syncline.engine.clock import SystemClock
 from syncline.engine.core import Engine, Plan
+from syncline.engine.identity import session_mark
 from syncline.engine.session import Phase, Session
 from syncline.engine.state import State
 from syncline.hub import at_rest
-from syncline.hub.build import agreed, ask, dismiss, refuse, waiting_columns
+from syncline.hub.build import agreed, ask, dismiss, failures, refuse, waiting_columns
 from syncline.hub.desk_service import DeskService, Handler
 from syncline.hub.operations import Operations
 from syncline.hub.reading import Reading, log_bytes
@@ -46,7 +47,7 @@ async def serving(space: Space, on_event: Listener, *, sessions: bool = True, an
     """
     plan, peers, known = await _prepare(space, on_event, check=sessions)
     log = open_log(space.log, on_event)
-    engine = Engine(log, list(peers.values()), plan, space.settings, SystemClock(), _nonce, on_event)
+    engine = Engine(log, list(peers.values()), plan, space.settings, SystemClock(), partial(_nonce, space), on_event)
     operations = Operations(engine, serves=sessions)
     task = operations.alive = asyncio.create_task(engine.run(sessions=sessions, anew=anew))
     try:
@@ -63,8 +64,8 @@ async def serving(space: Space, on_event: Listener, *, sessions: bool = True, an
         await asyncio.gather(task, return_exceptions=True)
 
 
-def _nonce() -> str:
-    return secrets.token_hex(8)
+def _nonce(space: Space) -> str:
+    return session_mark(space.name, secrets.token_hex(8))
 
 
 async def _prepare(space: Space, on_event: Listener, *, check: bool) -> tuple[Plan, dict[str, Peer], Columns]:
@@ -74,7 +75,7 @@ async def _prepare(space: Space, on_event: Listener, *, check: bool) -> tuple[Pl
         state = await Reading(space).state()
         known = {name: tuple(columns) for name, columns in state.columns.items()}
         # the others need not wait for one that took part before
-        strangers = [error for name, error in asked.failed.items() if name not in state.peers]
+        strangers = [error for name, error in failures(space, asked, state).items() if name not in state.peers]
         members = [name for name, record in state.peers.items() if record.incarnation]
         plan, problems = await agreed(space, asked, known, members, partial(_changed, space, state), check=check)
         refuse(problems, space, strangers)

@@ -3,9 +3,9 @@
 import msgspec
 import pytest
 
-from syncline.engine.identity import continues, knows_its_own, verify_identity
+from syncline.engine.identity import continues, knows_its_own, require_free, session_mark, verify_identity
 from syncline.engine.state import PeerRecord, Stage
-from syncline.model.errors import PeerRestored
+from syncline.model.errors import PeerRestored, PeerUnsafe
 from syncline.model.stamp import Position
 from syncline.peers.protocol import Identity
 
@@ -104,3 +104,19 @@ def test_who_can_tell_what_it_wrote_itself(shown: Identity, since: Position | No
 def test_who_returns_with_another_history_does_not_continue_it(shown: Identity, more: dict[str, object]) -> None:
     known = {"position": None, "since": Position(60, 0, "a"), **more}
     assert not continues(record(Stage.NEW, **known), shown, HEAD)
+
+
+OURS = session_mark("a/b", "new")
+
+
+@pytest.mark.parametrize("shown", ["", "n9", session_mark("a/b", "old")])
+def test_f26_a_peer_that_nobody_or_this_space_holds_is_free(shown: str) -> None:
+    require_free(PeerRecord("q"), msgspec.structs.replace(SHOWN, nonce=shown), OURS)
+
+
+@pytest.mark.parametrize("holder", ["a", "b", "other"])
+def test_f26_a_peer_that_another_space_holds_is_not(holder: str) -> None:
+    shown = msgspec.structs.replace(SHOWN, nonce=session_mark(holder, "x"))
+    with pytest.raises(PeerUnsafe, match=f"configuration of {holder}"):
+        require_free(PeerRecord("q"), shown, OURS)
+    require_free(record(nonces=("n1", shown.nonce)), shown, OURS)  # of this log, before the space got another name

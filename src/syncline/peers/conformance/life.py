@@ -50,9 +50,9 @@ class LifeSuite(Suite):
         async def story() -> None:
             peer = await ready(harness, "one")
             await peer.enter("first")
-            await peer.enter("second")
+            await peer.enter("büro 1/2nd")
             peer = await again(harness, "one")
-            assert (await peer.connect()).nonce == "second"
+            assert (await peer.connect()).nonce == "büro 1/2nd"
             await harness.close()
 
         run(story())
