@@ -221,3 +221,13 @@ def test_p17_at_rest_a_peer_that_left_is_not_compared(make: MakeSpace) -> None:
     space.write("lab", "DELETE FROM customers")
     told = space.verify(code=1)
     assert (told["not_compared"], told["drift"], told["differences"]) == (["lab"], 0, [])
+
+
+def test_p17_at_rest_a_copy_that_the_log_does_not_know_is_not_compared(make: MakeSpace) -> None:
+    space = _three(make)
+    space.copy("lab.db", "backup")
+    space.write("hq", "UPDATE customers SET name = 'newer' WHERE id = 3")
+    space.settle()
+    space.copy("backup", "lab.db")
+    told = space.verify(code=1)
+    assert (told["not_compared"], told["drift"], told["differences"]) == (["lab"], 0, [])

@@ -42,6 +42,8 @@ def listing(
         screen.say(f"more with --after {found[-1].get('id')}")
     if any(one.get("open") for one in found):
         screen.say("next: syncline conflicts show ID, then syncline conflicts resolve ID --take PEER, or --set FIELD=VALUE")
+    elif everything:
+        screen.say("what lost can be put back: syncline conflicts resolve ID --take PEER")
     return Exit.OK
 
 

@@ -104,18 +104,20 @@ class Operations:
         results: list[Compared] = []
         through: dict[str, dict[str, Offset]] = {}
         pipeline = LivePipeline(self.engine)
+        repaired = 0
+
+        async def heal(drifted: Sequence[Difference]) -> None:
+            nonlocal repaired
+            repaired += await repair_drift(self.engine, self._receivers, drifted, pipeline)
+
         await self._settled(sessions)
         for collection in self.engine.plan.collections.values():
             peers = self._receivers(collection)
             if peers:
                 rows = await self._rows(collection, peers[0])
-                results.append(await compare_collection(collection, peers, rows, pipeline, emit))
+                results.append(await compare_collection(collection, peers, rows, pipeline, emit, heal if repair else None))
                 if results[-1].through is not None:
                     through[collection.name] = dict.fromkeys((peer.name for peer in peers), results[-1].through)
-        repaired = 0
-        if repair:
-            drifted = [one for result in results for one in result.differences if one.state == "drift"]
-            repaired = await repair_drift(self.engine, self._receivers, drifted, pipeline)
         if through:
             await self.engine.ingest.command(
                 lambda offset: [Entry(offset, EntryKind.VERIFY, time=self.engine.clock.now(), body=through)]

@@ -6,7 +6,7 @@ key is read again after the pipeline has passed the reads, until two rounds agre
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from typing import Final, Protocol
 
 import msgspec
@@ -80,21 +80,28 @@ class Compared(msgspec.Struct, frozen=True):
     states: dict[str, int] = {}  # how many of each state
 
 
+Heal = Callable[[Sequence[Difference]], Awaitable[None]]
+
+
 class _Found:
     """The differences so far: all counted, the first of them listed; drift before what waits or is on its way."""
 
-    def __init__(self) -> None:
+    def __init__(self, heal: Heal | None) -> None:
+        self._heal = heal
         self._drift: list[Difference] = []
         self._others: list[Difference] = []
         self.states: Counter[str] = Counter()
 
-    def add(self, found: Sequence[Difference]) -> None:
-        """Take in more of them."""
+    async def add(self, found: Sequence[Difference]) -> None:
+        """Take in more of them, and have drift healed."""
         for one in found:
             kept = self._drift if one.state == "drift" else self._others
             if len(kept) < DIFFERENCES_MAX:
                 kept.append(one)
         self.states.update(one.state for one in found)
+        drifted = [one for one in found if one.state == "drift"]
+        if drifted and self._heal is not None:
+            await self._heal(drifted)
 
     @property
     def listed(self) -> tuple[Difference, ...]:
@@ -103,16 +110,16 @@ class _Found:
 
 
 async def compare_collection(
-    collection: Collection, peers: Sequence[Peer], rows: int, pipeline: Pipeline, emit: Listener
+    collection: Collection, peers: Sequence[Peer], rows: int, pipeline: Pipeline, emit: Listener, heal: Heal | None = None
 ) -> Compared:
     """Compare one collection at one or more peers. `rows` is an estimate, for the number of ranges. Raises PeerError.
 
-    One peer alone proves nothing.
+    One peer alone proves nothing. `heal` is given all drift, however much there is, as it is found.
     """
     start = pipeline.head()
     first, others = peers[0], peers[1:]
     suspects: list[Key] = []
-    found = _Found()
+    found = _Found(heal)
     compared = 0
     ranges = await first.digest(collection, None, None, max(1, rows // COMPARE_ROWS_MAX))
     for done, piece in enumerate(ranges, 1):
@@ -121,14 +128,14 @@ async def compare_collection(
             async for keys in _suspects(collection, peers, piece):
                 suspects += keys
                 if len(suspects) >= COMPARE_ROWS_MAX:
-                    found.add(await _confirm(collection, peers, suspects, pipeline))
+                    await found.add(await _confirm(collection, peers, suspects, pipeline))
                     suspects = []
         compared += piece.count
         detail = {"done": compared, "total": max(rows, compared), "range": done, "ranges": len(ranges)}
         emit(Event("verify.progress", collection=collection.name, count=compared, detail=detail))
-    found.add(await _confirm(collection, peers, suspects, pipeline))
+    await found.add(await _confirm(collection, peers, suspects, pipeline))
     async for behind in _behind(collection, peers, pipeline):
-        found.add(behind)
+        await found.add(behind)
     count = found.states.total()
     through = start if not count and others else None
     return Compared(collection.name, compared, found.listed, count, through, dict(found.states))

@@ -215,12 +215,14 @@ def test_history_tells_a_persons_decision_and_what_is_still_open(hub: FakeHub) -
     hub.answers["history"] = [
         {**HISTORY[1], "conflicts": [open_one]},
         {**HISTORY[0], "origin": "(a person)", **settled},
-        {**HISTORY[0], "decision": "repair: the row that most peers held"},
+        {**HISTORY[0], "origin": "(a person)", **settled, "reopened": True},
+        {**HISTORY[0], "decision": "repair of what differed, field by field"},
     ]
     told = syncline("history", "customers", "7").stdout
     assert "open, next: syncline conflicts resolve 2.0.0 --take PEER" in told
     assert "conflict 812.0.1 settled by a person (ann): take van" in told
-    assert "repair: the row that most peers held" in told
+    assert "conflict 812.0.1 closed before, decided anew by a person (ann): take van" in told
+    assert "repair of what differed, field by field" in told
 
 
 def test_status_counts_what_nobody_captured_yet(hub: FakeHub) -> None:

@@ -7,6 +7,7 @@ from tests.unit.engine.stand import ITEMS, Stand
 from tests.unit.hub.verbs import begin, compare, contended, quiet
 
 from syncline.engine.session import Phase
+from syncline.hub import repairing
 from syncline.hub.operations import Operations
 from syncline.hub.pipeline import LivePipeline
 from syncline.hub.repairing import repair
@@ -14,6 +15,7 @@ from syncline.model.entry import Kind
 from syncline.model.errors import UsageError
 from syncline.model.space import Direction, Settings
 from syncline.peers.protocol import Peer
+from syncline.reconcile import verify
 from syncline.reconcile.verify import compare_collection
 from syncline.sim.database import Constraints
 
@@ -91,6 +93,26 @@ def test_drift_is_repaired_with_what_most_hold_and_the_rest_is_kept() -> None:
         assert (77, "extra", 0, None, None) in {one.theirs.row for one in kept}
         assert (await compare(verbs))["equal"]
         assert stand.engine.window.pins == {}
+
+    stand.run(story())
+
+
+def test_all_drift_is_repaired_however_little_of_it_is_listed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(verify, "DIFFERENCES_MAX", 4)
+    monkeypatch.setattr(repairing, "REPAIR_ROWS_MAX", 3)
+    stand = Stand("pqr")
+    stand.fill("p", range(20))
+
+    async def story() -> None:
+        verbs = await begin(stand)
+        for key in range(10):
+            stand.rows("q")[key,] = (key, "drifted", 0, None, None)
+        report = await compare(verbs, repair=True)
+        assert (report["repaired"], report["drift"], len(report["differences"])) == (10, 10, 4)
+        assert [len(entry.changes) for entry in stand.log.of(Kind.SETTLE)] == [3, 3, 3, 1]
+        await stand.idle()
+        assert stand.same()
+        assert (await compare(verbs))["equal"]
 
     stand.run(story())
 
