@@ -9,7 +9,6 @@ from typing import Any, Final
 
 from syncline.engine.core import Plan
 from syncline.engine.identity import verify_identity
-from syncline.engine.identity import verify_identity
 from syncline.engine.state import Stage, State
 from syncline.hub import at_rest, dry, records
 from syncline.hub.build import Asked, against, ask, dismiss, failures, refuse, waiting_columns
@@ -26,7 +25,6 @@ from syncline.model.schema import Kind
 from syncline.model.space import Direction, Space
 from syncline.model.value import Value, real
 from syncline.model.words import counted
-from syncline.peers.protocol import Identity
 from syncline.peers.protocol import Identity
 from syncline.reconcile.verify import compare_collection
 
@@ -200,17 +198,6 @@ class Reading:
         """Raise UsageError for a collection that is not configured."""
         if collection is not None and collection not in self._space.collections:
             raise UsageError(f"there is no collection {collection}", hint=f"there are {', '.join(self._space.collections)}")
-
-
-def _takes_part(state: State, name: str, identity: Identity) -> bool:
-    """Whether what a peer holds can be compared: it is live, and the copy that the log knows."""
-    if name not in state.peers or state.peers[name].footing is not Stage.LIVE:
-        return False
-    try:
-        verify_identity(state.peers[name], identity, state.head)
-    except PeerError:
-        return False
-    return True
 
 
 def _takes_part(state: State, name: str, identity: Identity) -> bool:
