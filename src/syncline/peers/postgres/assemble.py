@@ -38,6 +38,7 @@ class Assembler:
         self._final = self._time = self._xid = self._part = self._bytes = self._rows = 0
         self._ours: Offset | None = None
         self._refused: tuple[Refusal, ...] = ()
+        self._pending: list[bytes] = []
         self._changes: list[Change] = []
 
     def feed(self, message: bytes) -> Iterator[Seen]:
@@ -55,6 +56,7 @@ class Assembler:
         elif kind == 67:  # C
             yield from self._commit(message)
         elif kind == 82:  # R
+            self._decode()  # what came before looks as it did before
             self._decoder.relation(message)
         elif kind == 84 and self._ours is None:  # T
             self.damage = self._decoder.truncated(message)
@@ -67,18 +69,24 @@ class Assembler:
         self._part = self._bytes = self._rows = 0
 
     def _row(self, message: bytes) -> None:
-        mark = self._decoder.mark(message)
+        mark = self._decoder.mark(message) if message[1:5] == self._decoder.state_table else None
         if mark is not None:
-            self._ours = mark.watermark
+            self._ours, self._pending = mark.watermark, []
             self._refused = _REFUSALS.decode(mark.refused) if mark.refused else ()
         elif self._ours is None:
-            self._decoder.change(message, self._changes)
+            self._pending.append(message)
             self._bytes += len(message)
             self._rows += 1
+
+    def _decode(self) -> None:
+        if self._pending:
+            pending, self._pending = self._pending, []
+            self._changes += self._decoder.changes(pending)
 
     def _cut(self) -> Iterator[Seen]:
         """Give out a part of a transaction that is still going on: it stands just before its own commit."""
         self._part += 1
+        self._decode()
         where = position(self._final, self.context, self._part)
         changes, self._changes = tuple(self._changes), []
         self._bytes = self._rows = 0
@@ -87,6 +95,7 @@ class Assembler:
 
     def _commit(self, message: bytes) -> Iterator[Seen]:
         _, _, end, _ = COMMIT.unpack(message)
+        self._decode()
         changes, self._changes = tuple(self._changes), []
         self.inside, self.end = False, end
         if end <= self._after.major:

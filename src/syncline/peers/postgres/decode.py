@@ -10,7 +10,7 @@ from typing import Final, NamedTuple, TypeAlias
 from syncline.model.change import Change, Verdict
 from syncline.model.errors import PeerChanged
 from syncline.model.value import ABSENT, Absent, Key, Row, Value
-from syncline.peers.postgres.convert import Reader, reader_of
+from syncline.peers.postgres.columns import ColumnReader, column_reader_of
 from syncline.peers.postgres.layout import Layout
 
 _LENGTH: Final = Struct("!I").unpack_from
@@ -18,11 +18,13 @@ _COUNT: Final = Struct("!H").unpack_from
 BEGIN: Final = Struct("!xQqI")
 COMMIT: Final = Struct("!xBQQq")
 _ATTRIBUTE: Final = Struct("!Ii")
+INSERT, DELETE, _OLD, _NEW, _TEXT, _NULL = map(ord, "IDONtn")
 EPOCH_MICROS: Final = 946_684_800_000_000  # 2000-01-01 in Unix microseconds
 
 _REJOIN: Final = "if its rows are as they should be, remove Syncline's footprint and let it join again: 'syncline teardown'"
 
 Raw: TypeAlias = bytes | Absent | None
+Item: TypeAlias = Change | tuple[Change, Change] | None
 
 
 class Relation(NamedTuple):
@@ -30,7 +32,7 @@ class Relation(NamedTuple):
 
     layout: Layout | None  # None: the state table
     places: tuple[int, ...]
-    readers: tuple[Reader, ...]
+    readers: tuple[ColumnReader, ...]
     key_places: tuple[int, ...]
     names: tuple[str, ...]
 
@@ -46,6 +48,7 @@ class Decoder:
     """Turns the messages of one stream into changes. `layouts` by table oid, `bases` from a domain's oid to its base type's."""
 
     def __init__(self, peer: str, state_oid: int, layouts: Mapping[int, Layout], bases: Mapping[int, int]) -> None:
+        self.state_table = state_oid.to_bytes(4, "big")
         self._peer, self._state_oid, self._layouts, self._bases = peer, state_oid, layouts, bases
         self._relations: dict[int, Relation | None] = {}
         self.at = 0  # where in history the messages that come next stand
@@ -79,52 +82,68 @@ class Decoder:
             what, why = "columns of a captured table were dropped or renamed", f"there is no {', '.join(lost)} any more"
             raise self._changed(layout, what, why)
         places = tuple(names.index(name) for name in columns)
-        readers = tuple(reader_of(self._bases.get(types[place], types[place])) for place in places)
+        readers = tuple(column_reader_of(self._bases.get(types[place], types[place])) for place in places)
         self._relations[oid] = Relation(layout, places, readers, layout.key_places if layout else (), columns)
 
     def mark(self, message: bytes) -> Mark | None:
         """The watermark, if this is a write of the state table."""
         (oid,) = _LENGTH(message, 1)
         relation = self._relations.get(oid)
-        if oid != self._state_oid or relation is None or message[0] == 68:
+        if oid != self._state_oid or relation is None or message[0] == DELETE:
             return None
         _, new = _tuples(message)
         watermark, refused = (new[place] for place in relation.places) if new is not None else (b"0", None)
         return Mark(int(watermark), bytes.fromhex(refused[2:].decode()) if isinstance(refused, bytes) else None)  # type: ignore[arg-type]
 
-    def change(self, message: bytes, found: list[Change]) -> None:
-        """Append what a row message tells: nothing, one change, or the two halves of a move. Raises PeerChanged."""
-        relation = self._relations.get(_LENGTH(message, 1)[0])
-        if relation is None:
-            return
-        layout, places, readers, key_places, _ = relation
-        if layout is None:
-            return
-        if layout.widths:
-            width = layout.width_at(self.at)
-            places, readers = places[:width], readers[:width]
-        old, new = _tuples(message)
-        kind = message[0]
-        if kind == 73:  # I
-            after = _row(new, places, readers)  # type: ignore[arg-type]
-            found.append(Change(layout.collection, tuple([after[place] for place in key_places]), None, after))
-            return
-        if old is None or message[5] == 75:  # no old tuple, or its key alone
+    def changes(self, messages: Sequence[bytes]) -> list[Change]:
+        """What row messages tell, in order. Raises PeerChanged where before-images are missing."""
+        kinds = {(message[0], message[1:5]) for message in messages}
+        if len(kinds) == 1:
+            return _flat(self._alike(messages))
+        items: list[Item] = [None] * len(messages)
+        for kind in kinds:
+            places = [place for place, message in enumerate(messages) if (message[0], message[1:5]) == kind]
+            for place, item in zip(places, self._alike([messages[place] for place in places]), strict=True):
+                items[place] = item
+        return _flat(items)
+
+    def _alike(self, messages: Sequence[bytes]) -> Sequence[Item]:
+        """The changes of messages of one kind about one table, by columns."""
+        relation = self._relations.get(_LENGTH(messages[0], 1)[0])
+        if relation is None or relation.layout is None:
+            return [None] * len(messages)
+        layout, name = relation.layout, relation.layout.collection
+        width = layout.width_at(self.at) if layout.widths else len(relation.places)
+        places, readers = relation.places[:width], relation.readers[:width]
+        kind = messages[0][0]
+        if kind == INSERT:
+            columns = list(zip(*[_tuple(message, 6)[0] for message in messages], strict=True))
+            after = [read(columns[place]) for place, read in zip(places, readers, strict=True)]
+            keys = list(zip(*[after[place] for place in relation.key_places], strict=True))
+            return [Change(name, key, None, row) for key, row in zip(keys, zip(*after, strict=True), strict=True)]
+        if {message[5] for message in messages} != {_OLD}:
             why = "its replica identity is not FULL any more"
             raise self._changed(layout, "changes of a table have no before-images", why)
-        before = _row(old, places, readers)
-        key = tuple([before[place] for place in key_places])
-        if kind == 68:  # D
-            found.append(Change(layout.collection, key, before, None))
-            return
-        after = _successor(old, new, before, places, readers)  # type: ignore[arg-type]
-        if after == before:
-            return
-        new_key = tuple([after[place] for place in key_places])
-        if new_key == key:
-            found.append(Change(layout.collection, key, before, after))
-        else:
-            found += moved(layout.collection, key, new_key, before, after)
+        pairs = [_tuples(message) for message in messages]
+        columns = list(zip(*[old for old, _ in pairs], strict=True))
+        before = [read(columns[place]) for place, read in zip(places, readers, strict=True)]
+        keys = list(zip(*[before[place] for place in relation.key_places], strict=True))
+        rows = list(zip(*before, strict=True))
+        if kind == DELETE:
+            return [Change(name, key, row, None) for key, row in zip(keys, rows, strict=True)]
+        fresh = list(zip(*[new for _, new in pairs], strict=True))
+        after = [
+            _successors(columns[place], fresh[place], was, read)
+            for place, was, read in zip(places, before, readers, strict=True)
+        ]
+        new_keys = list(zip(*[after[place] for place in relation.key_places], strict=True))
+        new_rows = zip(*after, strict=True)
+        if new_keys == keys:
+            return [
+                Change(name, key, row, new) if row != new else None for key, row, new in zip(keys, rows, new_rows, strict=True)
+            ]
+        everything = zip(keys, new_keys, rows, new_rows, strict=True)
+        return [_item(name, key, new_key, row, new) for key, new_key, row, new in everything]
 
     def truncated(self, message: bytes) -> PeerChanged | None:
         """What a TRUNCATE of captured tables means: rows went, and the log does not say which (D38)."""
@@ -148,10 +167,35 @@ def moved(name: str, old_key: Key, new_key: Key, before: Row, after: Row) -> tup
     return gone, Change(name, new_key, None, after, Verdict(moved=old_key))
 
 
+def _item(name: str, key: Key, new_key: Key, row: Row, new: Row) -> Item:
+    if key != new_key:
+        return moved(name, key, new_key, row, new)
+    return Change(name, key, row, new) if row != new else None
+
+
+def _flat(items: Sequence[Item]) -> list[Change]:
+    found: list[Change] = []
+    for item in items:
+        if type(item) is Change:
+            found.append(item)
+        elif item is not None:
+            found += item  # type: ignore[arg-type]
+    return found
+
+
+def _successors(old: Sequence[Raw], new: Sequence[Raw], before: Sequence[Value], read: ColumnReader) -> Sequence[Value]:
+    """A column after updates: what did not change is what was there; so is what was not sent because it did not change."""
+    if old == new:
+        return before
+    if ABSENT in new:
+        new = [was if now is ABSENT else now for was, now in zip(old, new, strict=True)]
+    return read(new)
+
+
 def _tuples(message: bytes) -> tuple[list[Raw] | None, list[Raw] | None]:
     """The old and the new tuple of a row message."""
     at, old, new = 5, None, None
-    if message[at] != 78:  # N
+    if message[at] != _NEW:
         old, at = _tuple(message, at + 1)
     if at < len(message):
         new, _ = _tuple(message, at + 1)
@@ -162,35 +206,14 @@ def _tuple(message: bytes, at: int) -> tuple[list[Raw], int]:
     (count,) = _COUNT(message, at)
     at += 2
     found: list[Raw] = []
-    add = found.append
+    add, length = found.append, _LENGTH
     for _ in range(count):
         kind = message[at]
-        if kind == 116:  # t
+        if kind == _TEXT:
             start = at + 5
-            at = start + _LENGTH(message, at + 1)[0]
+            at = start + length(message, at + 1)[0]
             add(message[start:at])
         else:
-            add(None if kind == 110 else ABSENT)  # n, else u: unchanged and stored elsewhere
+            add(None if kind == _NULL else ABSENT)  # else unchanged, and stored elsewhere
             at += 1
     return found, at
-
-
-def _row(raw: Sequence[Raw], places: Sequence[int], readers: Sequence[Reader]) -> Row:
-    return tuple(
-        [
-            reader(value) if type(value) is bytes else value
-            for reader, value in zip(readers, [raw[place] for place in places], strict=True)
-        ]
-    )
-
-
-def _successor(old: Sequence[Raw], new: Sequence[Raw], before: Row, places: Sequence[int], readers: Sequence[Reader]) -> Row:
-    """The row after an update: what did not change is what was there; so is what was not sent because it did not change."""
-    after: list[Value] = []
-    for place, reader, was in zip(places, readers, before, strict=True):
-        value = new[place]
-        if value is ABSENT or value == old[place]:
-            after.append(was)
-        else:
-            after.append(reader(value) if type(value) is bytes else None)
-    return tuple(after)
