@@ -56,7 +56,23 @@ async def ask(space: Space) -> Asked:
             asked.failed[name] = error
 
     await asyncio.gather(*(one(name, peer) for name, peer in asked.peers.items()))
+    for name in (name for name in asked.tables if asked.identities[name].empty):
+        asked.tables[name] = _tables_to_make(space, asked, name)
     return asked
+
+
+def _tables_to_make(space: Space, asked: Asked, name: str) -> dict[str, Table]:
+    """The tables that a peer which begins empty will have: each as the first other peer of its kind has it."""
+    kind = asked.peers[name].features.kind
+    models = [one for one in asked.tables if not asked.identities[one].empty and asked.peers[one].features.kind == kind]
+    made: dict[str, Table] = {}
+    for spec in space.collections.values():
+        found = (asked.tables[one].get(spec.at.get(one, spec.name)) for one in models)
+        model = next((table for table in found if table is not None and table.makes), None)
+        if model is not None:
+            place = spec.at.get(name, spec.name)
+            made[place] = msgspec.structs.replace(model, name=place, triggers=(), rows_estimate=0)
+    return made
 
 
 def failures(space: Space, asked: Asked, state: State) -> dict[str, PeerError]:
@@ -90,7 +106,9 @@ def build_plan(space: Space, asked: Asked, known: Mapping[str, Sequence[str]]) -
             continue
         collection = _in_log_order(planned, known.get(name, ()), problems)
         at = {peer: table for peer, table in spec.at.items() if table != name}  # also of peers that come later
-        collection = msgspec.structs.replace(collection, tables={**at, **collection.tables})
+        made = [table.makes for peer, table in tables.items() if table is not None and asked.identities[peer].empty]
+        makes = made[0] if made else ()
+        collection = msgspec.structs.replace(collection, tables={**at, **collection.tables}, makes=makes)
         rules = build_rules(spec, collection, tuple(space.peers), load_custom)
         if isinstance(rules, list):
             problems += rules

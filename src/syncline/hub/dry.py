@@ -8,6 +8,7 @@ from syncline.engine.core import Plan
 from syncline.engine.state import Stage, State
 from syncline.hub.build import Asked
 from syncline.hub.records import key_list
+from syncline.mapping.statement import create_table
 from syncline.merge.join import merge_join
 from syncline.model.key import order
 from syncline.model.limits import DIFFERENCES_MAX, SNAPSHOT_ROWS_MAX
@@ -36,7 +37,8 @@ async def run(space: Space, asked: Asked, plan: Plan, state: State) -> Report:
                 counts = await _compare(collection, asked, plan, name, conflicts)
             collections[collection.name][name] = counts
             totals = {key: totals[key] + counts[key] for key in totals}
-        peers[name] = {"state": role, **totals, "statements": []}
+        statements = _statements(asked, name) if asked.identities[name].empty else []
+        peers[name] = {"state": role, **totals, "statements": statements}
     return {
         "space": space.name,
         "seed": plan.seed,
@@ -45,6 +47,11 @@ async def run(space: Space, asked: Asked, plan: Plan, state: State) -> Report:
         "conflicts": conflicts,
         "conflicts_listed_up_to": DIFFERENCES_MAX,
     }
+
+
+def _statements(asked: Asked, name: str) -> list[str]:
+    """What makes the tables of a peer that begins empty."""
+    return [create_table(table.name, table) for table in asked.tables[name].values()]
 
 
 async def _compare(collection: Collection, asked: Asked, plan: Plan, name: str, conflicts: list[Report]) -> dict[str, int]:

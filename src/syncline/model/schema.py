@@ -62,7 +62,7 @@ class Table(msgspec.Struct, frozen=True):
 class Collection(msgspec.Struct, frozen=True):
     """A set of records kept equal: its columns in canonical order, its key, and each peer's name for the table.
 
-    Columns are only ever appended, so that rows in old log entries stay readable.
+    Columns are only ever appended, so that rows in old log entries stay readable. `makes`: as in Table, for an empty peer.
     """
 
     name: str
@@ -70,6 +70,7 @@ class Collection(msgspec.Struct, frozen=True):
     key: tuple[str, ...]
     kinds: tuple[Kind, ...] = ()
     tables: dict[str, str] = {}
+    makes: tuple[tuple[str, str], ...] = ()
 
     def table_at(self, peer: str) -> str:
         """The table's name at a peer."""

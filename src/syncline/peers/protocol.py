@@ -31,6 +31,7 @@ class Identity(msgspec.Struct, frozen=True):
     """Who answered: the peer's incarnation, the nonce of its last session, its watermark and the end of its history.
 
     `fingerprint` came with the watermark (Batch.fingerprint). `forgotten`: its history up to there is gone, or acknowledged.
+    `empty`: there is nothing yet, and the address allows to begin so: `setup` makes the tables as Collection.makes says.
     """
 
     incarnation: str
@@ -40,6 +41,7 @@ class Identity(msgspec.Struct, frozen=True):
     fresh: bool  # no footprint of ours was found: never set up, or wiped
     fingerprint: str = ""
     forgotten: Position = Position(0)
+    empty: bool = False
 
 
 class Applied(msgspec.Struct, frozen=True):

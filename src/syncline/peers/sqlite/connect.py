@@ -72,9 +72,14 @@ def closed_unless(connection: sqlite3.Connection) -> Iterator[None]:
         raise
 
 
+def is_to_be_created(place: Place) -> bool:
+    """Whether there is nothing yet, and the address allows to begin so. A file without a byte is nothing. Raises PeerUnsafe."""
+    return place.create and (not is_there(place) or (place.path.is_file() and place.path.stat().st_size == 0))
+
+
 def create_file(place: Place) -> None:
     """Make an empty file where there is none and the address allows it. Raises PeerUnreachable."""
-    if place.create and not is_there(place):
+    if is_to_be_created(place):
         try:
             place.path.touch(exist_ok=True)
         except OSError as error:

@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from functools import partial
 from typing import TypeVar
 
@@ -32,13 +32,13 @@ from syncline.peers.sqlite.connect import (
     closed_unless,
     create_file,
     errors,
-    is_there,
+    is_to_be_created,
     open_reader,
     open_writer,
     parse_url,
 )
 from syncline.peers.sqlite.digest import Summing
-from syncline.peers.sqlite.features import FEATURES, STATE
+from syncline.peers.sqlite.features import FEATURES, STATE, quote
 from syncline.peers.sqlite.layout import load_layouts
 from syncline.peers.sqlite.triggers import NOW
 
@@ -79,8 +79,8 @@ class SqlitePeer:
     async def connect(self) -> Identity:
         """See the protocol. A file that is to be created is not touched yet."""
         await self.close()
-        if self.place.create and not is_there(self.place):
-            return Identity("", "", 0, Position(0), fresh=True)
+        if is_to_be_created(self.place):
+            return Identity("", "", 0, Position(0), fresh=True, empty=True)
         self._open = await patiently(self.place, self._poll_seconds, lambda: _Open(self.place))
         return await self._read(partial(footprint.read_identity, peer=self.name))
 
@@ -93,10 +93,7 @@ class SqlitePeer:
     async def check(self, collections: Sequence[Collection]) -> list[Problem]:
         """See the protocol."""
         if self._is_to_be_created():
-            with sqlite3.connect(":memory:") as empty:
-                found = check.problems(empty, self.name, collections)
-            empty.close()
-            return found
+            return _problems_of_new(self.name, collections)
         return await self._read(partial(check.problems, peer=self.name, collections=collections))
 
     async def advice(self, collections: Sequence[Collection]) -> list[str]:
@@ -107,17 +104,22 @@ class SqlitePeer:
 
     async def setup(self, collections: Sequence[Collection]) -> Identity:
         """See the protocol. `fresh` tells that the footprint was made by this call. Raises PeerUnsafe, PeerChanged."""
-        create_file(self.place)
-        if self._open is None:
+        anew = self._is_to_be_created()
+        if anew:
+            create_file(self.place)
+            self._open = await patiently(self.place, self._poll_seconds, lambda: _Open(self.place))
+        elif self._open is None:
             await self.connect()
-        identity = await self._write(partial(self._install, collections), "setting up")
+        identity = await self._write(partial(self._install, collections, anew), "setting up")
         named = {collection.name: collection for collection in collections}
         self._applier = Applier(self.name, self._opened().writer, named)
         self._applier.nonce = identity.nonce
         return identity
 
-    def _install(self, collections: Sequence[Collection], connection: sqlite3.Connection) -> Identity:
+    def _install(self, collections: Sequence[Collection], anew: bool, connection: sqlite3.Connection) -> Identity:
         with _transaction(connection):
+            if anew:
+                _make(connection, self.name, collections)
             footprint.require_undamaged(connection, self.name, collections)
             found = check.problems(connection, self.name, collections)
             if found:
@@ -203,6 +205,8 @@ class SqlitePeer:
 
     async def chunk(self, collection: Collection, after: Key | None, limit: int, upto: Key | None = None) -> Chunk:
         """See the protocol."""
+        if self._is_to_be_created():
+            return Chunk((), None, True, Position(0), 0)
 
         def work(connection: sqlite3.Connection) -> Chunk:
             with snapshot.snapshot(connection):
@@ -245,7 +249,7 @@ class SqlitePeer:
     # -- inside -----------------------------------------------------------------------------------------------------------
 
     def _is_to_be_created(self) -> bool:
-        return self._open is None and self.place.create and not is_there(self.place)
+        return self._open is None and is_to_be_created(self.place)
 
     def _opened(self) -> _Open:
         if self._open is None:
@@ -264,6 +268,24 @@ class SqlitePeer:
                 return work(opened.writer)
 
         return await asyncio.get_running_loop().run_in_executor(opened.thread, translated)
+
+
+def _make(connection: sqlite3.Connection, peer: str, collections: Sequence[Collection]) -> None:
+    """Make the tables of a file that begins empty."""
+    for collection in collections:
+        for before, after in collection.makes:
+            connection.execute(f"{before} {quote(collection.table_at(peer))} {after}")
+
+
+def _problems_of_new(peer: str, collections: Sequence[Collection]) -> list[Problem]:
+    """What would stand against a file that is to be made."""
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as trial:
+        try:
+            _make(trial, peer, collections)
+        except sqlite3.Error as error:
+            hint = "make the file and its tables yourself"
+            return [Problem("the tables cannot be made as another peer has them", why=str(error), hint=hint, peer=peer)]
+        return check.problems(trial, peer, collections)
 
 
 @contextmanager
