@@ -7,7 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help demo test check bench soak fuzz clean
+.PHONY: help demo test servers check bench soak fuzz clean
 
 help:           # what there is
 	@grep -E '^[a-z]+:.*# ' Makefile | sed 's/:[^#]*#/:/'
@@ -24,7 +24,13 @@ $(STAMP): pyproject.toml        # python3 -m venv .venv && .venv/bin/pip install
 demo: $(STAMP)  # syncline demo --seconds 20
 	$(BIN)/syncline demo --seconds 20
 
-test: $(STAMP)  # ruff check . && ruff format --check . && mypy && pytest -n 2
+servers:        # apt-get install postgresql, where its programs are missing (tests start private servers of it)
+	@command -v initdb >/dev/null || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || { \
+	  [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null || { \
+	    echo "The tests need PostgreSQL's server programs. On Debian and Ubuntu: apt-get install postgresql" >&2; exit 1; }; \
+	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends postgresql; }
+
+test: $(STAMP) servers  # ruff check . && ruff format --check . && mypy && pytest -n 2
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
