@@ -59,6 +59,8 @@ def test_what_was_written_after_a_teardown_is_copied_when_the_peer_comes_back(ma
     space.verb("teardown", "van", "--yes")
     space.write("van", *(f"INSERT INTO customers (id, name) VALUES ({number}, 'van')" for number in range(100, 140)))
     space.verb("resume", "van", "--rejoin")
+    told = space.verb("plan").data["peers"]["van"]
+    assert (told["state"], told["rows_to_copy"], told["deletes"]) == ("joins", 40, 0)
     space.settle()
     space.assert_equal()
     assert len(space.rows("hq")) == 60

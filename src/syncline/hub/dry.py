@@ -29,12 +29,13 @@ async def run(space: Space, asked: Asked, plan: Plan, state: State) -> Report:
     for name in asked.tables:
         record = state.peers.get(name)
         stage = record.stage if record is not None else Stage.NEW
-        role = "seed" if name == plan.seed and stage is Stage.NEW else "joins" if stage is Stage.NEW else str(stage)
+        reference = _reference(asked, plan, state, name)
+        role = str(stage) if stage is not Stage.NEW else "joins" if reference else "seed"
         totals = {"rows_to_fill": 0, "rows_to_copy": 0, "differing": 0, "deletes": 0}
         for collection in plan.collections.values():
             counts = dict.fromkeys(totals, 0)
             if role == "joins":
-                counts = await _compare(collection, asked, plan, name, conflicts)
+                counts = await _compare(collection, asked, plan, reference, name, conflicts)
             collections[collection.name][name] = counts
             totals = {key: totals[key] + counts[key] for key in totals}
         statements = _statements(asked, name) if asked.identities[name].empty else []
@@ -49,15 +50,23 @@ async def run(space: Space, asked: Asked, plan: Plan, state: State) -> Report:
     }
 
 
+def _reference(asked: Asked, plan: Plan, state: State, name: str) -> str:
+    """The peer whose rows a joining one is compared with: one that is in, else the seed; '' if it is the seed itself."""
+    live = [one for one in asked.tables if one != name and one in state.peers and state.peers[one].footing is Stage.LIVE]
+    return live[0] if live else plan.seed if plan.seed != name else ""
+
+
 def _statements(asked: Asked, name: str) -> list[str]:
     """What makes the tables of a peer that begins empty."""
     return [create_table(table.name, table) for table in asked.tables[name].values()]
 
 
-async def _compare(collection: Collection, asked: Asked, plan: Plan, name: str, conflicts: list[Report]) -> dict[str, int]:
+async def _compare(
+    collection: Collection, asked: Asked, plan: Plan, reference: str, name: str, conflicts: list[Report]
+) -> dict[str, int]:
     counts = {"rows_to_fill": 0, "rows_to_copy": 0, "differing": 0, "deletes": 0}
     authority = plan.authority.get(collection.name, "")
-    async for theirs, mine in _ranges(collection, asked.peers[plan.seed], asked.peers[name]):
+    async for theirs, mine in _ranges(collection, asked.peers[reference], asked.peers[name]):
         for key in differing_keys([theirs, mine]):
             held, brought = theirs.get(key), mine.get(key)
             if brought is None:
@@ -66,15 +75,15 @@ async def _compare(collection: Collection, asked: Asked, plan: Plan, name: str, 
                 counts["rows_to_copy" if authority in ("", name) else "deletes"] += 1
             else:
                 counts["differing"] += 1
-                _list_conflicts(collection, plan, key, (held, brought), name, conflicts)
+                _list_conflicts(collection, plan, key, (held, brought), (reference, name), conflicts)
     return counts
 
 
 def _list_conflicts(
-    collection: Collection, plan: Plan, key: Key, rows: tuple[Row, Row], name: str, conflicts: list[Report]
+    collection: Collection, plan: Plan, key: Key, rows: tuple[Row, Row], sides: tuple[str, str], conflicts: list[Report]
 ) -> None:
     authority = plan.authority.get(collection.name, "")
-    merged = merge_join(plan.book[collection.name], key, *rows, name, authority=authority)
+    merged = merge_join(plan.book[collection.name], key, *rows, sides[1], authority=authority)
     for one in merged.verdict.conflicts if merged.verdict else ():
         if len(conflicts) < DIFFERENCES_MAX:
             place = collection.columns.index(one.field)
@@ -84,7 +93,7 @@ def _list_conflicts(
                     "key": key_list(key),
                     "field": one.field,
                     "rule": one.rule,
-                    "peers": {plan.seed: plain(one.ours.value), name: plain(one.theirs.value)},
+                    "peers": {sides[0]: plain(one.ours.value), sides[1]: plain(one.theirs.value)},
                     "outcome": plain((merged.after or ())[place]),
                     "open": one.open,
                 }
