@@ -166,7 +166,7 @@ def test_t10_f30_columns_may_come_in_the_middle_of_a_transaction_and_a_lost_one_
     story(work)
 
 
-def test_f25_a_table_without_before_images_is_told() -> None:
+def test_d33_f25_a_table_without_before_images_is_told() -> None:
     async def work() -> None:
         async with database(ITEMS) as base:
             peer, _ = await base.ready("items")
