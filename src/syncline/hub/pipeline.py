@@ -55,7 +55,8 @@ class LivePipeline:
 
     def is_parked(self, collection: str, key: Key) -> bool:
         """Whether some peer refused this row."""
-        return any(name[1:] == (collection, key) for name in self._engine.state.parked)
+        state = self._engine.state
+        return any((peer, collection, key) in state.parked for peer in state.peers)
 
     def held(self, collection: str) -> Mapping[Key, Row | None]:
         """The window's rows of keys that are parked somewhere: whatever else it holds gets to everyone."""
@@ -108,7 +109,7 @@ class RestingPipeline:
 
     def is_parked(self, collection: str, key: Key) -> bool:
         """Whether some peer refused this row."""
-        return any(name[1:] == (collection, key) for name in self._state.parked)
+        return any((peer, collection, key) in self._state.parked for peer in self._state.peers)
 
     def held(self, collection: str) -> Mapping[Key, Row | None]:
         """The rows of the entries that some peer may not have."""
