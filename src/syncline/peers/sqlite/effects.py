@@ -96,10 +96,11 @@ def keep_effects(
         if not mine and _should_be_seen(connection, job):
             refused.append(job.refusal("ignored", "a trigger of this table ignores the write: RAISE(IGNORE)"))
             continue
-        left = [item for seq, item in found if seq not in mine and isinstance(item, Change)]
-        if not left:
+        left = [_columns(item) for seq, item in found if seq not in mine and isinstance(item, Change)]
+        theirs = frozenset[int]().union(*left)
+        if not theirs:  # or it was set to what it is: nobody will hear of that
             rounds.calm(where)
-        elif _is_endless(rounds, where, mine, found, left):
+        elif rounds.endless(where, _written(mine, found), theirs):
             answered.append(_too_often(job))
     if answered:
         raise Answered(answered)
@@ -177,11 +178,9 @@ def _should_be_seen(connection: sqlite3.Connection, job: Job) -> bool:
     return job.write.op is Op.UPSERT or job.is_there(connection)
 
 
-def _is_endless(
-    rounds: Rounds, where: _Where, mine: Sequence[int], found: Sequence[tuple[int, Item]], left: Sequence[Change]
-) -> bool:
-    ours = next((item for seq, item in found if seq in mine and isinstance(item, Change)), None)
-    return rounds.endless(where, _columns(ours), frozenset[int]().union(*(_columns(change) for change in left)))
+def _written(mine: Sequence[int], found: Sequence[tuple[int, Item]]) -> frozenset[int]:
+    """The columns that our own write changed."""
+    return _columns(next((item for seq, item in found if seq in mine and isinstance(item, Change)), None))
 
 
 def _columns(change: Change | None) -> frozenset[int]:

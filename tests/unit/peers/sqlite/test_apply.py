@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from tests.unit.peers.sqlite.office import Office, office, run
 
-from syncline.model.limits import TRIGGER_ROUNDS_MAX
+from syncline.model.limits import TRIGGER_ANSWERS_MAX, TRIGGER_ROUNDS_MAX
 from syncline.model.schema import Collection
 from syncline.model.value import ABSENT, Row, Tagged, Value, real
 from syncline.model.write import Op, Write
@@ -214,6 +214,21 @@ def test_c18_two_triggers_that_answer_each_other_come_to_rest(tmp_path: Path) ->
                     return
                 here, there = there, here
             raise AssertionError("it went on and on")
+
+    run(story())
+
+
+def test_c18_a_trigger_that_changes_nothing_any_more_is_no_answer(tmp_path: Path) -> None:
+    upper = "CREATE TRIGGER upper AFTER UPDATE ON t BEGIN UPDATE t SET u = upper(u) WHERE id = NEW.id; END;"
+
+    async def story() -> None:
+        async with office(tmp_path, f"{SCHEMA}; {upper}", T) as here:
+            here.sql.execute("INSERT INTO t(id, u, n) VALUES (1, 'A', 0)")
+            end = await here.peer.position()
+            for number in range(TRIGGER_ANSWERS_MAX + 2):
+                done = await here.apply(here.update(("u", "n"), ((1,), (f"U{number}", number))))
+                assert not done.refused
+            assert await here.changes(end) == []
 
     run(story())
 
