@@ -11,11 +11,12 @@ import msgspec
 
 from syncline.model.change import Change, Refusal, Transaction
 from syncline.model.errors import PeerChanged
-from syncline.model.limits import BATCH_BYTES_MAX, TRANSACTION_ROWS_MAX
+from syncline.model.limits import BATCH_BYTES_MAX, INGEST_ROWS_MAX, TRANSACTION_ROWS_MAX
 from syncline.model.stamp import Offset, Position
 from syncline.peers.postgres.decode import BEGIN, COMMIT, EPOCH_MICROS, Decoder
 from syncline.peers.postgres.footprint import position
 
+PART_ROWS: Final = INGEST_ROWS_MAX  # of a transaction that is larger than TRANSACTION_ROWS_MAX
 _REFUSALS: Final = msgspec.msgpack.Decoder(tuple[Refusal, ...])
 
 
@@ -36,6 +37,7 @@ class Assembler:
         self.end = after.major  # of the last transaction
         self.damage: PeerChanged | None = None
         self._final = self._time = self._xid = self._part = self._bytes = self._rows = 0
+        self._rows_max = TRANSACTION_ROWS_MAX
         self._ours: Offset | None = None
         self._refused: tuple[Refusal, ...] = ()
         self._pending: list[bytes] = []
@@ -49,7 +51,7 @@ class Assembler:
         kind = message[0]
         if kind in (73, 85, 68):  # I, U, D
             self._row(message)
-            if self._rows >= TRANSACTION_ROWS_MAX or self._bytes > BATCH_BYTES_MAX:
+            if self._rows >= self._rows_max or self._bytes > BATCH_BYTES_MAX:
                 yield from self._cut()
         elif kind == 66:  # B
             self._begin(message)
@@ -67,6 +69,7 @@ class Assembler:
         self._decoder.at = self._final
         self.inside, self._ours, self._refused = True, None, ()
         self._part = self._bytes = self._rows = 0
+        self._rows_max = TRANSACTION_ROWS_MAX
 
     def _row(self, message: bytes) -> None:
         mark = self._decoder.mark(message) if message[1:5] == self._decoder.state_table else None
@@ -84,14 +87,16 @@ class Assembler:
             self._changes += self._decoder.changes(pending)
 
     def _cut(self) -> Iterator[Seen]:
-        """Give out a part of a transaction that is still going on: it stands just before its own commit."""
-        self._part += 1
-        self._decode()
-        where = position(self._final, self.context, self._part)
-        changes, self._changes = tuple(self._changes), []
-        self._bytes = self._rows = 0
-        if (where.major, where.minor) > (self._after.major, self._after.minor) and changes:
-            yield Seen(self._xid, self._final, Transaction(self._peer, where, self.context, self._time, changes))
+        """Give out parts of a transaction that is still going on: they stand just before its own commit."""
+        while self._pending:
+            rows, self._pending = self._pending[:PART_ROWS], self._pending[PART_ROWS:]
+            changes = (*self._changes, *self._decoder.changes(rows))
+            self._changes = []
+            self._part += 1
+            where = position(self._final, self.context, self._part)
+            if (where.major, where.minor) > (self._after.major, self._after.minor) and changes:
+                yield Seen(self._xid, self._final, Transaction(self._peer, where, self.context, self._time, changes))
+        self._rows_max, self._bytes, self._rows = PART_ROWS, 0, 0
 
     def _commit(self, message: bytes) -> Iterator[Seen]:
         _, _, end, _ = COMMIT.unpack(message)

@@ -15,8 +15,9 @@ from syncline.model.key import order
 from syncline.model.schema import Collection
 from syncline.model.stamp import Offset, Position
 from syncline.model.value import Key, Row, Value
+from syncline.peers.postgres.columns import column_reader_of
 from syncline.peers.postgres.connect import Connection, Place
-from syncline.peers.postgres.convert import Type, Unstorable, reader_of, store
+from syncline.peers.postgres.convert import Type, Unstorable, store
 from syncline.peers.postgres.features import STATE, quote
 from syncline.peers.postgres.footprint import END, position
 from syncline.peers.postgres.inspect import Catalog, catalogs
@@ -139,10 +140,9 @@ async def read(connection: Connection, source: Source, sql: str, params: Sequenc
         return []
     assert result.fformat(0) == Format.TEXT
     get, count = result.get_value, result.ntuples
-    columns: list[list[Value]] = []
+    columns: list[Sequence[Value]] = []
     for place, kind in enumerate(source.types):
-        reader = reader_of(kind.oid)
-        columns.append([None if (value := get(row, place)) is None else reader(value) for row in range(count)])
+        columns.append(column_reader_of(kind.oid)([get(row, place) for row in range(count)]))
     keys: list[Key] = list(zip(*(columns[place] for place in source.key_places), strict=True))
     return list(zip(keys, zip(*columns, strict=True), strict=True))
 

@@ -80,7 +80,8 @@ def test_t2_t3_t5_only_what_was_committed_is_told_and_in_commit_order() -> None:
 
 
 def test_t1_t4_a_large_transaction_comes_in_parts_and_goes_on_in_the_middle(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(assemble, "TRANSACTION_ROWS_MAX", 100)
+    monkeypatch.setattr(assemble, "TRANSACTION_ROWS_MAX", 500)
+    monkeypatch.setattr(assemble, "PART_ROWS", 100)
 
     async def work() -> None:
         async with database(ITEMS) as base:
