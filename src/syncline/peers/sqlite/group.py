@@ -38,8 +38,14 @@ class Grouper:
                 yield self._transaction(piece.seqs[place], piece.millis[place], (), item.refused)
                 start = place + 1
         self._take(piece, start, len(piece.items))
-        while self._is_large() and (cut := _cut(self._millis, self._items, must=self._is_huge())):
+        while self._is_large() and (cut := self._cut()):
             yield self._emit(cut)
+
+    def _cut(self) -> int:
+        """Where to end a group: within its limit, unless a statement is longer than that."""
+        upto = self._rows_max + 1
+        within = _cut(self._millis[:upto], self._items[:upto], must=False) if len(self._items) >= upto else 0
+        return within or _cut(self._millis, self._items, must=self._is_huge())
 
     def _is_large(self) -> bool:
         return len(self._items) > self._rows_max or self._bytes > BATCH_BYTES_MAX
