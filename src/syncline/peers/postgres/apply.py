@@ -6,6 +6,7 @@ than a thousandth of it, and the stream tells of a commit only once it is flushe
 """
 
 import asyncio
+import time
 from collections.abc import Mapping, Sequence
 from typing import Final
 
@@ -14,6 +15,7 @@ import psycopg
 
 from syncline.model.change import Refusal
 from syncline.model.errors import PeerChanged, PeerUnreachable
+from syncline.model.limits import BUSY_SECONDS
 from syncline.model.schema import Collection
 from syncline.model.write import Batch, Op, Write
 from syncline.peers.postgres.careful import write_carefully
@@ -26,13 +28,12 @@ from syncline.peers.postgres.writing import Prepared, Setbacks, Stages, execute,
 from syncline.peers.protocol import Applied
 
 _ORDER: Final = {Op.DELETE: 0, Op.UPDATE: 1, Op.UPSERT: 2}  # what makes room comes first
-_TRIES: Final = 5
 _PAUSE_SECONDS: Final = 0.05
 _PASSING: Final = (psycopg.errors.SerializationFailure, psycopg.errors.DeadlockDetected, psycopg.errors.LockNotAvailable)
-_LOCK_SECONDS: Final = 10
+_LOCK_SECONDS: Final = 0.2  # well under deadlock_timeout: in a deadlock it is our batch that begins anew, not a user's work
 # an index is the way to a batch's rows: without figures of a staging table the planner would read whole tables
 _BEGIN: Final = (
-    f"SET LOCAL synchronous_commit = local; SET LOCAL lock_timeout = '{_LOCK_SECONDS}s'; "
+    f"SET LOCAL synchronous_commit = local; SET LOCAL lock_timeout = '{_LOCK_SECONDS * 1000:.0f}ms'; "
     "SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off; SET CONSTRAINTS ALL DEFERRED"
 ).encode()
 
@@ -62,7 +63,7 @@ class Applier:
 
     async def apply(self, batch: Batch) -> Applied:
         """Apply a batch; see the protocol. Raises driver errors that concern no single row; then nothing happened."""
-        careful, tries = False, 0
+        careful, tries, deadline = False, 0, time.monotonic() + BUSY_SECONDS
         while True:
             try:
                 return await self._attempt(batch, careful=careful)
@@ -74,9 +75,9 @@ class Applier:
             except _PASSING:
                 self._stages.clear()
                 tries += 1
-                if tries >= _TRIES:
+                if time.monotonic() > deadline:
                     raise
-                await asyncio.sleep(_PAUSE_SECONDS * tries)
+                await asyncio.sleep(_PAUSE_SECONDS * min(tries, 10))
             except BaseException:
                 self._stages.clear()
                 raise

@@ -46,6 +46,12 @@ async def may_replicate(connection: Connection) -> bool:
     return True
 
 
+async def yield_to_others(connection: Connection) -> None:
+    """Where the role may, notice a deadlock before anybody else does: who notices it gives way."""
+    role = "FROM pg_catalog.pg_roles WHERE rolname = current_user AND rolsuper"
+    await connection.execute(f"SELECT pg_catalog.set_config('deadlock_timeout', '20ms', false) {role}".encode())
+
+
 async def problems(connection: Connection, place: Place, collections: Sequence[Collection]) -> list[Problem]:
     """Every unmet precondition."""
     ((*server,),) = await fetch(connection, _SERVER_SQL, (PREFIX,))

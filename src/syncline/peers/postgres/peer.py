@@ -92,6 +92,7 @@ class PostgresPeer:
     async def _make_applier(self, connection: Connection, collections: dict[str, Collection]) -> Applier:
         layouts = await load_layouts(connection)
         entries = await inspect.catalogs(connection, self.place.schema, [layout.name for layout in layouts.values()])
+        await check.yield_to_others(connection)
         replicates = await check.may_replicate(connection)
         return Applier(self.name, connection, collections, layouts, entries, replicates=replicates)
 

@@ -1,0 +1,57 @@
+"""A small TCP proxy on the loopback, whose connections a story can cut in the middle of a message."""
+
+import socket
+import struct
+import threading
+from contextlib import suppress
+from typing import Final
+
+_LINGER: Final = struct.pack("ii", 1, 0)
+
+
+class Proxy:
+    """Forwards connections to a port until it is told to cut them."""
+
+    def __init__(self, target: int) -> None:
+        self._target = target
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = int(self._listener.getsockname()[1])
+        self._lock = threading.Lock()
+        self._open: list[socket.socket] = []
+        self.cuts = 0
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self) -> None:
+        with suppress(OSError):
+            while True:
+                near, _ = self._listener.accept()
+                far = socket.create_connection(("127.0.0.1", self._target))
+                with self._lock:
+                    self._open += [near, far]
+                for source, sink in ((near, far), (far, near)):
+                    threading.Thread(target=self._forward, args=(source, sink), daemon=True).start()
+
+    @staticmethod
+    def _forward(source: socket.socket, sink: socket.socket) -> None:
+        with suppress(OSError):
+            while data := source.recv(4096):
+                sink.sendall(data)
+        with suppress(OSError):
+            sink.shutdown(socket.SHUT_RDWR)
+
+    def cut(self) -> int:
+        """Reset every connection that is open; how many there were."""
+        with self._lock:
+            sockets, self._open = self._open, []
+        for one in sockets:
+            with suppress(OSError):
+                one.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER)
+                one.shutdown(socket.SHUT_RDWR)
+            one.close()
+        self.cuts += 1
+        return len(sockets) // 2
+
+    def close(self) -> None:
+        """Stop."""
+        self.cut()
+        self._listener.close()
