@@ -39,7 +39,9 @@ _NUMBERS: Final = count(1)
 
 @cache
 def binaries() -> Path:
-    """The folder of initdb and postgres, of the newest version that is installed."""
+    """The folder of initdb and postgres: the one that SYNCLINE_TEST_POSTGRES names, else of the newest version installed."""
+    if named := os.environ.get("SYNCLINE_TEST_POSTGRES"):
+        return Path(named)
     found = [Path(path).parent for path in [shutil.which("initdb") or ""] if path and (Path(path).parent / "postgres").exists()]
     found += Path("/usr/lib/postgresql").glob("*/bin")
     if shutil.which("pg_config"):

@@ -28,7 +28,7 @@ WITH RECURSIVE base AS (
   FROM base AS b JOIN pg_catalog.pg_type AS t ON t.oid = b.oid AND t.typtype = 'd'
 )
 SELECT a.attrelid::int8, a.attname::text, pg_catalog.format_type(a.atttypid, a.atttypmod), t.oid::int8, b.modifier,
-  t.typtype = 'e', NOT a.attnotnull, a.attgenerated <> '', a.attidentity::text,
+  t.typtype = 'e', NOT a.attnotnull, a.attgenerated::text, a.attidentity::text,
   CASE WHEN o.collisdeterministic THEN '' ELSE coalesce(o.collname::text, '') END
 FROM pg_catalog.pg_attribute AS a
 JOIN base AS b ON b.attrelid = a.attrelid AND b.attnum = a.attnum

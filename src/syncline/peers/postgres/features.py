@@ -9,6 +9,7 @@ FEATURES: Final = Features(
     note="a transaction of more than TRANSACTION_ROWS_MAX rows is captured in parts; TRUNCATE asks for a rejoin",
 )
 VERSION_MIN: Final = 130000  # as server_version_num has it
+GENERATED_PUBLISHED: Final = 180000  # from here on a publication says whether it has generated columns
 FORMAT: Final = 1  # of the footprint; a database with a larger one was set up by a newer Syncline
 
 SCHEMA: Final = "syncline"

@@ -10,7 +10,7 @@ from syncline.model.errors import PeerChanged, PeerUnsafe
 from syncline.model.schema import Collection
 from syncline.model.stamp import Offset, Position
 from syncline.peers.postgres.connect import Connection, Place
-from syncline.peers.postgres.features import FORMAT, HISTORY, LAYOUT, STATE, object_name, quote
+from syncline.peers.postgres.features import FORMAT, GENERATED_PUBLISHED, HISTORY, LAYOUT, STATE, object_name, quote
 from syncline.peers.postgres.inspect import Catalog, catalogs
 from syncline.peers.postgres.layout import Layout, drop_layout, load_layouts, save_layout
 from syncline.peers.postgres.slot import create_slot, drop_slots, trouble
@@ -137,7 +137,11 @@ async def _begin_history(connection: Connection, incarnation: str) -> None:
     await connection.execute(history.encode())
     for (name,) in await fetch(connection, "SELECT pubname FROM pg_catalog.pg_publication WHERE pubname LIKE 'syncline\\_%%'"):
         await connection.execute(f"DROP PUBLICATION IF EXISTS {quote(name)}".encode())
-    made = f"CREATE PUBLICATION {quote(object_name(incarnation))} FOR TABLE {STATE} WITH (publish_via_partition_root = true)"
+    ((version,),) = await fetch(connection, "SELECT current_setting('server_version_num')::int")
+    options = "publish_via_partition_root = true"
+    if version >= GENERATED_PUBLISHED:  # without it that server refuses updates of tables with generated columns
+        options += ", publish_generated_columns = stored"
+    made = f"CREATE PUBLICATION {quote(object_name(incarnation))} FOR TABLE {STATE} WITH ({options})"
     await connection.execute(made.encode())
 
 

@@ -44,6 +44,7 @@ class Catalog(msgspec.Struct, frozen=True, dict=True):
     partition: bool
     secured: bool  # row security holds for this role
     always: tuple[str, ...]  # columns GENERATED ALWAYS AS IDENTITY
+    virtual: tuple[str, ...]  # generated columns that are not stored
     referenced: tuple[str, ...]  # foreign keys of others that point here and act on deletes or updates
     fires: tuple[str, ...]  # triggers that fire even for session_replication_role = replica
 
@@ -121,8 +122,9 @@ def _catalog(row: tuple[Any, ...], columns: list[tuple[Any, ...]], indexes: list
         int(estimate or 0),
     )
     always = tuple(column[0] for column in columns if column[7] == "a")
+    virtual = tuple(column[0] for column in columns if column[6] == "v")
     return Catalog(
-        oid, table, types, found, kind, identity or "", owned, readable, writable, unlogged, partition, secured, always,
+        oid, table, types, found, kind, identity or "", owned, readable, writable, unlogged, partition, secured, always, virtual,
         tuple(referenced), tuple(fires),
     )  # fmt: skip
 
@@ -139,4 +141,4 @@ def _type(column: tuple[Any, ...]) -> Type:
 def _column(column: tuple[Any, ...], kind: Type, key: tuple[str, ...]) -> Column:
     name, declared, _, _, _, nullable, generated, _, collation = column
     part = key.index(name) + 1 if name in key else 0
-    return Column(name, declared, kind.kind, nullable, generated, part, collation, kind.affinity)
+    return Column(name, declared, kind.kind, nullable, generated != "", part, collation, kind.affinity)

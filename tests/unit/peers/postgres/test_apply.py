@@ -1,7 +1,9 @@
 """Delivering to a real server: with and without the right to switch triggers off, in bulk and row by row."""
 
 import asyncio
+from contextlib import suppress
 
+import psycopg
 import pytest
 from tests.unit.peers.postgres.database import captured, collection_of, database, story
 
@@ -132,18 +134,25 @@ def test_x15_what_is_missing_is_said_with_the_statement_and_nothing_is_touched()
         "CREATE FUNCTION quiet() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NEW; END $$",
         "CREATE TRIGGER fires AFTER INSERT ON firing FOR EACH ROW EXECUTE FUNCTION quiet()",
         "ALTER TABLE firing ENABLE ALWAYS TRIGGER fires",
-        "CREATE COLLATION loose (provider = icu, locale = 'und-u-ks-level2', deterministic = false)",
-        "CREATE TABLE nocase (id text COLLATE loose PRIMARY KEY)",
         "DROP ROLE IF EXISTS sync_nobody",
         "CREATE ROLE sync_nobody LOGIN",
     )
     expected = {
         "keyless": "ADD PRIMARY KEY", "fleeting": "SET LOGGED", "later": "CREATE UNIQUE INDEX", "secret": "BYPASSRLS",
-        "firing": "ENABLE TRIGGER", "nocase": 'COLLATE "C"',
+        "firing": "ENABLE TRIGGER"
     }  # fmt: skip
 
     async def work() -> None:
         async with database(*made) as base:
+            with suppress(psycopg.errors.FeatureNotSupported):  # a server without ICU has no such collations
+                base.run(
+                    "CREATE COLLATION loose (provider = icu, locale = 'und-u-ks-level2', deterministic = false)",
+                    "CREATE TABLE nocase (id text COLLATE loose PRIMARY KEY)",
+                )
+                expected["nocase"] = 'COLLATE "C"'
+            if base.run("SELECT current_setting('server_version_num')::int >= 180000") == [(True,)]:
+                base.run("CREATE TABLE computed (id int8 PRIMARY KEY, twice int8 GENERATED ALWAYS AS (id * 2) VIRTUAL)")
+                expected["computed"] = "add it again as STORED"
             wise = base.peer()
             await wise.connect()
             tables = await wise.inspect()
