@@ -13,7 +13,7 @@ from hypothesis import event, given, settings
 from hypothesis import strategies as st
 from tests.unit.merge.policies.contests import contest
 
-from syncline.merge.policies.expression import Refused
+from syncline.merge.policies.refused import Refused
 from syncline.merge.policies.rule import Rule
 from syncline.model.errors import MergeError
 from syncline.model.value import Value

@@ -7,8 +7,8 @@ from typing import Final
 from syncline.merge.policies.append import Append
 from syncline.merge.policies.counter import Counter
 from syncline.merge.policies.custom import Custom
-from syncline.merge.policies.expression import Refused
 from syncline.merge.policies.jsons import Json
+from syncline.merge.policies.refused import Refused
 from syncline.merge.policies.registers import Extreme, First, Manual, Newest, Prefer
 from syncline.merge.policies.rule import Rule
 from syncline.merge.policies.sets import JSON, Set

@@ -7,7 +7,8 @@ from sqlglot import exp
 
 from syncline.merge.policies import cells
 from syncline.merge.policies.cells import Cell, flag, load, truth
-from syncline.merge.policies.expression import CASTS, Refused
+from syncline.merge.policies.expression import CASTS
+from syncline.merge.policies.refused import Refused
 from syncline.merge.policy import Contest
 from syncline.model.value import ABSENT, Row
 

@@ -9,6 +9,7 @@ from typing import Final
 from sqlglot import Dialect, exp
 from sqlglot.errors import ParseError, SqlglotError
 
+from syncline.merge.policies.refused import Refused
 from syncline.model import limits
 
 _BINARY: Final = frozenset({"this", "expression"})
@@ -58,16 +59,6 @@ _INSTEAD: Final = {
     "If": "write CASE WHEN ... THEN ... ELSE ... END",
     "Trim": "only TRIM(text) is there",
 }
-
-
-class Refused(Exception):
-    """A rule that is not in the language. The message names the construct, `hint` says what to write."""
-
-    def __init__(self, why: str, hint: str = "") -> None:
-        super().__init__(why)
-        self.hint = (
-            hint or "use column names, literals, comparisons, CASE, COALESCE, + - * || and the functions of docs/policies.md"
-        )
 
 
 def parse(text: str) -> exp.Expression:

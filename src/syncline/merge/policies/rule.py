@@ -1,13 +1,17 @@
 """Policy rule: an SQL expression over both sides says what stands. Checked and built once."""
 
 from collections.abc import Sequence
+from importlib.metadata import EntryPoint
+from typing import Final
 
-from syncline.merge.policies.evaluate import compiled
-from syncline.merge.policies.expression import Refused, parse
+from syncline.merge.policies.refused import Refused
 from syncline.merge.policies.store import store
 from syncline.merge.policy import Contest, Settled, Winner
 from syncline.model.errors import MergeError
 from syncline.model.schema import Kind
+
+# most spaces have no rule, and every verb would pay for the parser at its start
+_LANGUAGE: Final = EntryPoint("rule", "syncline.merge.policies.language:build", "syncline.policies")
 
 
 class Rule:
@@ -24,7 +28,7 @@ class Rule:
         self.text = text
         self.kind = kind
         try:
-            self._step = compiled(parse(text), columns)
+            self._step = _LANGUAGE.load()(text, columns)
         except MergeError as error:
             raise Refused(error.why or error.what, "write a shorter number") from error
 

@@ -3,7 +3,8 @@
 import pytest
 from tests.unit.merge.policies.contests import contest
 
-from syncline.merge.policies.expression import Refused, parse
+from syncline.merge.policies.expression import parse
+from syncline.merge.policies.refused import Refused
 from syncline.merge.policies.rule import Rule
 from syncline.merge.policy import Settled
 from syncline.model import limits
