@@ -124,8 +124,8 @@ def _catalog(row: tuple[Any, ...], columns: list[tuple[Any, ...]], indexes: list
     always = tuple(column[0] for column in columns if column[7] == "a")
     virtual = tuple(column[0] for column in columns if column[6] == "v")
     return Catalog(
-        oid, table, types, found, kind, identity or "", owned, readable, writable, unlogged, partition, secured, always, virtual,
-        tuple(referenced), tuple(fires),
+        oid, table, types, found, kind, identity or "", owned, readable, writable, unlogged, partition, secured,
+        always, virtual, tuple(referenced), tuple(fires),
     )  # fmt: skip
 
 
