@@ -41,8 +41,8 @@ NOTE_CHARS_MAX: Final = 500
 # Window, log and batches
 CHAIN_LENGTH_MAX: Final = 32
 WINDOW_ROWS_MAX: Final = 200_000
-INFLIGHT_ROWS_MAX: Final = 60_000
-INFLIGHT_BYTES_MAX: Final = 80 * 1024 * 1024
+INFLIGHT_ROWS_MAX: Final = 100_000
+INFLIGHT_BYTES_MAX: Final = 112 * 1024 * 1024
 INGEST_ROWS_MAX: Final = 5_000
 INGEST_BYTES_MAX: Final = 16 * 1024 * 1024
 INGEST_QUEUE_TRANSACTIONS_MAX: Final = 64
@@ -57,11 +57,11 @@ LOG_STEP_PAGES_MAX: Final = 500  # pages that one step gives back to the file sy
 LOG_SPARE_PAGES_MAX: Final = 256  # free pages that the log file keeps for reuse
 LOG_WAL_PAGES_MAX: Final = 4_000  # pages in the write-ahead file before they are moved into the log file
 DESK_BODY_BYTES_MAX: Final = 16 * 1024 * 1024
-BATCH_ROWS_MAX: Final = 25_000
+BATCH_ROWS_MAX: Final = 40_000
 BATCH_ROWS_MIN: Final = 100
 BATCH_BYTES_MAX: Final = 32 * 1024 * 1024
-TAIL_ROWS_MAX: Final = 80_000  # what is in flight, so that peers that keep up read nothing back
-TAIL_BYTES_MAX: Final = 96 * 1024 * 1024
+TAIL_ROWS_MAX: Final = 120_000  # what is in flight, so that peers that keep up read nothing back
+TAIL_BYTES_MAX: Final = 128 * 1024 * 1024
 CAPTURE_ROWS_MAX: Final = 2_000
 CAPTURE_BYTES_MAX: Final = 8 * 1024 * 1024  # of one read of a changelog
 CAPTURE_VALUE_BYTES_MAX: Final = 256 * 1024  # a larger value is read on a slower way, alone
@@ -89,7 +89,7 @@ CONFIRM_SECONDS: Final = 5.0
 CLAIM_SECONDS: Final = 0.25  # how long a hub tries to claim a log that somebody merely looks at
 DESK_POLL_SECONDS: Final = 0.02
 DESK_KEEP_SECONDS: Final = 24 * 3600.0  # how long an answer waits to be fetched
-LATENCY_TARGET_SECONDS: Final = 0.25
+LATENCY_TARGET_SECONDS: Final = 0.4
 
 # Guard: the mass-change brake
 GUARD_DELETE_SHARE_MAX: Final = 0.5
