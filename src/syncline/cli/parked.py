@@ -11,7 +11,7 @@ from syncline.cli.options import After, Config, ConfigOption, InCollection, Json
 from syncline.cli.render import Screen
 from syncline.config.load import load
 
-ORDER = ("id", "peer", "collection", "key", "code", "reason", "time", "attempts", "retrying")
+ORDER = ("id", "peer", "collection", "key", "code", "reason", "time", "attempts", "retrying", "skipped")
 IdWords = Annotated[list[str], typer.Argument(metavar="[CONFIG] ID", help="The parked row, as `parked list` names it.")]
 
 app = typer.Typer(no_args_is_help=True, help="List parked rows, try them again, or give them up.")

@@ -35,6 +35,8 @@ def run(
     screen.data(report)
     show(screen, report)
     if until_idle and not caught:
+        if not report.get("converged"):
+            screen.say("the peers are not all equal, or not all here; see: syncline verify", style="red")
         return Exit.OK if report.get("converged") else Exit.DIFFERENT
     return Exit.OK if caught == [signal.SIGTERM] and not until_idle else Exit.INTERRUPTED if caught else Exit.OK
 

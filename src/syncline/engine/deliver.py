@@ -144,7 +144,8 @@ class Deliver:
             return
         if self._guard.exceeds(batch, monotonic(), self._record.approved):
             self._guard.count(await self._count())
-        self._guard.check(batch, monotonic(), self._record.approved)
+        by = {entry.peer or "a person" for entry in entries if any(change.after is None for change in entry.changes)}
+        self._guard.check(batch, monotonic(), self._record.approved, ", ".join(sorted(by)))
         await self._drain(DRAIN_SECONDS)
         await self._apply(batch)
 

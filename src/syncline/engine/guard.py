@@ -42,8 +42,8 @@ class Guard:
                     return name
         return ""
 
-    def check(self, batch: Batch, now: float, approved: Offset) -> None:
-        """Take this batch into account. Raises GuardTripped if it goes over."""
+    def check(self, batch: Batch, now: float, approved: Offset, by: str = "") -> None:
+        """Take this batch into account. Raises GuardTripped if it goes over. `by`: whose deletes they are, for people."""
         name = self.exceeds(batch, now, approved)
         deletes = _deletes(batch)
         if name:
@@ -54,8 +54,8 @@ class Guard:
                 peer=self.peer,
                 collection=name,
                 offset=batch.upto,
-                why=f"more than {self.settings.guard_delete_share:.0%} of the collection within a minute",
-                hint=f"look at it with 'syncline status', then approve with 'syncline resume {self.peer} --approve'",
+                why=f"more than {self.settings.guard_delete_share:.0%} of the collection within a minute{by and f', by {by}'}",
+                hint=f"approve: 'syncline resume {self.peer} --approve'; or first put the rows back where they were deleted",
             )
         if batch.upto > approved:
             for name, count in deletes.items():

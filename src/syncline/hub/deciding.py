@@ -93,6 +93,8 @@ def _require_fit(collection: Collection, rules: Rules, conflict: Conflict, sets:
         if name in sets and numeric and not isinstance(sets[name], int | None):
             what = f"{name} holds whole numbers, not {show(sets[name])}"
             raise UsageError(what, collection=collection.name, hint="give a number, or NULL")
+        if name in sets and kind in (ColumnKind.REAL, ColumnKind.DECIMAL) and isinstance(sets[name], str | bytes):
+            raise UsageError(f"{name} holds numbers, not {show(sets[name])}", collection=collection.name, hint="give a number")
 
 
 async def _require_values(

@@ -10,7 +10,7 @@ from syncline.model.errors import LogBusy, LogError, SynclineError, UsageError
 
 Report = dict[str, Any]
 Handler = Callable[[Report], Awaitable[Report]]
-POLL_SECONDS = 0.1
+POLL_SECONDS = 0.2
 ANSWER_SECONDS = 600.0
 SERVED_SECONDS = 0.5  # between two looks whether the hub that was asked still runs
 

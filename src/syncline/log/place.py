@@ -77,6 +77,7 @@ def create(path: str) -> None:
         Path(new).unlink(missing_ok=True)
         with closing(apsw.Connection(new)) as db:
             set_up(db)
+        os.chmod(new, stat.S_IRUSR | stat.S_IWUSR)  # it holds everybody's rows
         os.replace(new, path)
         folder = os.open(os.path.dirname(path) or ".", os.O_RDONLY | os.O_DIRECTORY)
         try:

@@ -76,7 +76,7 @@ COMPARE_ROWS_MAX: Final = 5_000
 STATUS_CHANGES_MAX: Final = 10_000  # uncaptured changes that `status` counts at one peer before it says "or more"
 
 # Time
-POLL_SECONDS: Final = 0.05
+POLL_SECONDS: Final = 0.07
 BUSY_SECONDS: Final = 10.0
 TRIGGER_CALM_SECONDS: Final = 30.0  # a row that no trigger answered for so long begins to be counted anew
 TRIM_SECONDS: Final = 30.0

@@ -41,6 +41,7 @@ class Text:
             return Settled(ours, "ours", lossless=True)
         if ours == base:
             return Settled(theirs, "theirs", lossless=True)
+        base = "" if base is None else base  # notes begin as NULL; what both sides write then is added by both
         if not (isinstance(base, str) and isinstance(ours, str) and isinstance(theirs, str)):
             return by_time(contest, "there are no three texts to merge; the newer value stands")
         if max(len(base), len(ours), len(theirs)) > limits.TEXT_MERGE_CHARS_MAX:

@@ -54,16 +54,16 @@ class Capture:
         """See the protocol. Never ends by itself."""
         cursor, context = await self._patiently(lambda: self._begin(after))
         self._version, self._seen, self._asked = -1, (), 0
-        told = False
+        told, known = False, after or Position(0)  # the last record seen: it must stay what it was
         while True:
             live = time.monotonic() - self._looked < _LIVE_POLLS * self._poll_seconds
             self._looked = time.monotonic()
-            end = await self._patiently(self._look)
+            end = await self._patiently(partial(self._look, known))
             if end is not None and (end.major > cursor or not told):
                 grouper = Grouper(self._place.peer, context, limits.TRANSACTION_ROWS_MAX if live else limits.GROUP_ROWS_MAX)
                 async for transaction in self._drain(cursor, end, grouper):
                     yield transaction
-                cursor, context, told = end.major, grouper.context, True
+                cursor, context, told, known = end.major, grouper.context, True, end
                 if self._damage is not None:
                     raise self._damage
             elif self._damage is not None:
@@ -95,8 +95,11 @@ class Capture:
         hint = f"let it join again by compare-and-merge: 'syncline resume {self._place.peer} --rejoin'"
         raise PeerRestored("this is not the history that the log knows", why=why, hint=hint, peer=self._place.peer)
 
-    def _look(self) -> Position | None:
-        """The end of the changelog if anything was committed since the last look, else None."""
+    def _look(self, known: Position) -> Position | None:
+        """The end of the changelog if anything was committed since the last look, else None.
+
+        Raises PeerRestored if the record at `known` is another one by now: the file was overwritten in place.
+        """
         if not self._touched():
             return None
         self._check_file()
@@ -105,6 +108,7 @@ class Capture:
             return None
         self._check_catalog()
         end = read_end(self._connection)
+        self._require_continuity(known, end)
         self._version = version
         return end
 

@@ -18,7 +18,10 @@ from syncline.peers.sqlite.triggers import NOW, trigger_texts
 
 _TABLES: Final = files("syncline.peers.sqlite").joinpath("changelog.sql").read_text(encoding="utf-8")
 MILLIS: Final = "CAST((at-2440587.5)*86400000.0+0.5 AS INTEGER)"  # Unix milliseconds of a Julian day
-_REJOIN: Final = "if its rows are as they should be, remove Syncline's footprint and let it join again: 'syncline teardown'"
+_REJOIN: Final = (
+    "if its rows are as they should be, let this peer, and no other, begin again: "
+    "'syncline teardown PEER', then 'syncline resume PEER --rejoin'"
+)
 
 
 class State(msgspec.Struct, frozen=True):

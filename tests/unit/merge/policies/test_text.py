@@ -125,7 +125,6 @@ def test_no_marks_are_put_into_the_text() -> None:
     ("base", "ours", "theirs"),
     [
         (ABSENT, "a", "b"),
-        (None, "a", "b"),
         ("a", None, "b"),
         ("a", "b", 12),
         ("a", b"b", "c"),
@@ -137,6 +136,12 @@ def test_what_cannot_be_merged_goes_to_the_newer_with_a_note(base: Value, ours: 
     found = Text().settle(contest(base, ours, theirs, times=(20, 10)))
     assert (found.value, found.lossless) == (ours, False)
     assert found.note.endswith("the newer value stands")
+
+
+def test_lines_that_both_sides_put_where_nothing_was_all_stay() -> None:
+    found = Text().settle(contest(None, "from van\n", "from hq\n", times=(20, 10)))
+    assert sorted(str(found.value).splitlines()) == ["from hq", "from van"]
+    assert found.lossless
 
 
 def test_x9_texts_made_to_be_slow_are_merged_coarsely_within_the_budget(monkeypatch: pytest.MonkeyPatch) -> None:
