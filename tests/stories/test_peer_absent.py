@@ -101,7 +101,7 @@ def test_f34_c6_stale_beyond_the_horizon_it_no_longer_holds_the_window_and_must_
     rows = {row[0]: row[4] for row in space.rows("hq")}
     assert rows == {1: "written in the field", 2: "written in the field", 4: None}, "only what it wrote counts"
     settled = {tuple(one["key"]): (one["rule"], one["winner"]) for one in space.conflicts("--all")}
-    assert settled == {(1,): ("deletes update_wins", "van"), (3,): ("deletes update_wins", "(merged)")}
+    assert settled == {(1,): ("deletes update_wins", "van"), (3,): ("deletes update_wins", "@space")}
 
 
 def test_f34_s2_stale_by_the_rows_it_keeps_in_the_window(make: MakeSpace) -> None:

@@ -130,7 +130,7 @@ def _extra(merged: Merged, rules: Rules, key: Key, brought: Row, own: Own, peer:
     where = (rules.collection, key)
     deleted = flying or where in own.removed or (own.returning and own.base(where) is not None)
     rewritten = where in own.bases  # it wrote the row itself, not knowing of a delete
-    stands = own.wrote(where) and (not deleted or (rewritten and rules.deletes != "delete_wins"))
+    stands = authority == peer or (own.wrote(where) and (not deleted or (rewritten and rules.deletes != "delete_wins")))
     if stands and authority in ("", peer):
         kept = _kept(rules, None, brought, peer, winner=peer, contested=True) if deleted else Verdict()
         merged.changes.append(Change(*where, None, brought, Verdict(full=True, conflicts=kept.conflicts)))

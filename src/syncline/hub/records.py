@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Final
 
 from syncline.engine.state import ParkedRow, Stage, State
 from syncline.hub.at_rest import Found
@@ -36,9 +36,12 @@ def key_list(key: Key) -> list[object]:
     return [plain(part) for part in key]
 
 
+SPACE: Final = "@space"  # no peer can be called so
+
+
 def shown_peer(name: str) -> str:
     """A peer's name in a conflict; the value that nobody alone wrote, or that the space had, has none."""
-    return name or "(merged)"
+    return name or SPACE
 
 
 def _side(side: Side, columns: Sequence[str], *, whole: bool) -> Report:

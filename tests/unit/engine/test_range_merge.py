@@ -247,3 +247,9 @@ def test_p2_what_a_delivery_overwrote_before_the_log_heard_of_it_is_on_record() 
 def test_what_an_untrusted_history_says_is_not_taken_for_its_last_word() -> None:
     mine = Own(returning=True, trusted=False, bases={WHERE: OLD}, last={WHERE: THEIRS})
     assert kept(merge(OURS, OURS, mine)) == []
+
+
+def test_a_row_that_only_the_authority_has_stands_though_the_space_deleted_it() -> None:
+    returning = Own(returning=True)
+    assert changes(merge(None, THEIRS, returning, authority="q")) == [(None, THEIRS)]
+    assert fills(merge(None, THEIRS, Own(returning=True))) == [None]

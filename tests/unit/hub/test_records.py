@@ -128,7 +128,7 @@ def test_a_conflict_over_a_whole_row_has_no_field_values() -> None:
     (report,) = asyncio.run(
         list_conflicts(frames([entry]), State(), COLUMNS, open_only=False, collection=None, limit=9, after=None)
     )
-    assert (report["field"], report["base"], report["winner"]) == (None, None, "(merged)")
+    assert (report["field"], report["base"], report["winner"]) == (None, None, "@space")
     assert "value" not in report["ours"]
     assert report["theirs"]["row"] is None
 
@@ -142,7 +142,7 @@ def test_what_is_no_conflict_id_is_refused(name: str) -> None:
 def test_a_conflict_id_names_entry_row_and_place() -> None:
     assert parse_id("812.0.1") == (812, 0, 1)
     assert [place for _, _, place in conflicts_in(ENTRIES[0])] == [(0, 0), (0, 1)]
-    assert shown_peer("") == "(merged)"
+    assert shown_peer("") == "@space"
 
 
 def test_moments_are_iso_or_nothing() -> None:

@@ -265,8 +265,8 @@ def test_the_value_that_a_space_had_at_a_join_can_be_taken() -> None:
         (name,) = again.engine.state.open
         with pytest.raises(UsageError) as caught:
             await verbs.settle(name, "r", {})
-        assert "(merged), q" in caught.value.hint
-        await verbs.settle(name, "(merged)", {})
+        assert "@space, q" in caught.value.hint
+        await verbs.settle(name, "@space", {})
         await again.idle()
         assert again.row(1) == (1, "x", 0, None, None)
 
