@@ -30,11 +30,11 @@ servers:        # apt-get install postgresql, where its programs are missing (te
 	    echo "The tests need PostgreSQL's server programs. On Debian and Ubuntu: apt-get install postgresql" >&2; exit 1; }; \
 	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends postgresql; }
 
-test: $(STAMP) servers  # ruff check . && ruff format --check . && mypy && pytest -n 2
+test: $(STAMP) servers  # ruff check . && ruff format --check . && mypy && pytest -n 2 --dist worksteal
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -n $(JOBS)
+	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal
 
 check: $(STAMP) # ruff check . && ruff format --check . && mypy && lint-imports
 	$(BIN)/ruff check .
