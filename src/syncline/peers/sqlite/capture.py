@@ -29,6 +29,7 @@ _FileMark = tuple[int, int, int]  # time of the last change in nanoseconds, size
 _COARSE_NANOS: Final = 20_000_000
 _ASK_NANOS: Final = 500_000_000
 _LIVE_POLLS: Final = 10  # polls that may be missed before commits count as unwatched
+_LIVE_SECONDS: Final = 1.0  # or this long, where polls are shorter than what a busy machine may keep us waiting
 
 
 class Capture:
@@ -56,7 +57,7 @@ class Capture:
         self._version, self._seen, self._asked = -1, (), 0
         told, known = False, after or Position(0)  # the last record seen: it must stay what it was
         while True:
-            live = time.monotonic() - self._looked < _LIVE_POLLS * self._poll_seconds
+            live = time.monotonic() - self._looked < max(_LIVE_SECONDS, _LIVE_POLLS * self._poll_seconds)
             self._looked = time.monotonic()
             end = await self._patiently(partial(self._look, known))
             if end is not None and (end.major > cursor or not told):
