@@ -21,7 +21,7 @@ def lint(top: Path) -> subprocess.CompletedProcess[str]:
 def test_the_contracts_hold() -> None:
     done = lint(ROOT)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "2 kept, 0 broken" in done.stdout
+    assert "3 kept, 0 broken" in done.stdout
 
 
 @pytest.fixture
@@ -49,6 +49,7 @@ BAD = (
     ("mapping", "import asyncio"),
     ("compare", "import sqlite3"),
     ("model", "import time"),
+    ("peers/postgres", "import syncline.peers.sqlite.convert"),
 )
 
 
@@ -58,7 +59,7 @@ def test_a_bad_import_breaks_a_contract(copy: Path, folder: str, line: str) -> N
     done = lint(copy)
     assert done.returncode == 1
     assert "intruder" in done.stdout
-    assert "1 kept, 1 broken" in done.stdout
+    assert "2 kept, 1 broken" in done.stdout
 
 
 def test_a_folder_without_a_floor_breaks_a_contract(copy: Path) -> None:

@@ -1,6 +1,6 @@
 """Projection: what the entries of a batch mean for one peer, folded per key and grouped for wide statements. Pure."""
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from functools import lru_cache
 from operator import itemgetter, ne
@@ -41,7 +41,7 @@ Effects = dict[Key, Effect]
 Updates = dict[tuple[tuple[int, ...], tuple[int, ...]], list[tuple[Key, Row]]]  # by the fields to set and to add to
 
 
-def project(entries: Iterable[Entry], target: Target, blocked: Collection[tuple[str, Key]] = ()) -> Batch:
+def project(entries: Sequence[Entry], target: Target, blocked: Collection[tuple[str, Key]] = ()) -> Batch:
     """The writes of a run of entries at one peer. `blocked` keys wait behind a parked row and are left out.
 
     The origin gets nothing of its own plain changes, the full outcome of corrected ones; the others get the difference.
@@ -50,7 +50,6 @@ def project(entries: Iterable[Entry], target: Target, blocked: Collection[tuple[
     upto = rows = 0
     fingerprint = ""
     peer, held = target.peer, bool(blocked)
-    entries = list(entries)
     if entries:
         upto, fingerprint = entries[-1].offset, entries[-1].fingerprint
     for entry in entries:

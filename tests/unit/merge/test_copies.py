@@ -3,29 +3,17 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.unit.merge.broken import Broken
 
 from syncline.merge.copies import Told, merge_copies, whole
 from syncline.merge.policies.counter import Counter
 from syncline.merge.policies.registers import Extreme, First, Manual, Newest, Prefer
 from syncline.merge.policies.sets import Set
 from syncline.merge.policies.text import Text
-from syncline.merge.policy import Contest, Policy, Rules, Settled
+from syncline.merge.policy import Policy, Rules
 from syncline.model.change import Change
 from syncline.model.conflict import Conflict
-from syncline.model.errors import MergeError
 from syncline.model.value import ABSENT, Row, Value
-
-
-class Broken:
-    """A policy that cannot decide."""
-
-    name = "broken"
-    three_way = False
-    delta = False
-
-    def settle(self, contest: Contest) -> Settled:
-        """Never."""
-        raise MergeError("no way", column=contest.column)
 
 
 def merge(

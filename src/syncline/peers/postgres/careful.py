@@ -16,10 +16,11 @@ from syncline.model.change import Refusal
 from syncline.model.value import ABSENT, Value
 from syncline.model.write import Op, Write
 from syncline.peers.postgres.connect import Connection
-from syncline.peers.postgres.convert import Unstorable, doubtful, store
+from syncline.peers.postgres.convert import doubtful, store
 from syncline.peers.postgres.features import quote
 from syncline.peers.postgres.statement import Target, one, reordered, shape_of
 from syncline.peers.postgres.writing import Prepared, Setbacks, Stages, execute, rewritten
+from syncline.peers.storing import Unstorable
 
 _CODES: Final = {"23505": "unique", "23514": "check", "23502": "notnull", "23503": "foreign_key", "23P01": "exclusion"}
 _WAITING: Final = frozenset({"unique", "foreign_key", "exclusion"})

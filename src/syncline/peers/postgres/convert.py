@@ -17,6 +17,7 @@ import msgspec
 from syncline.model.limits import VALUE_BYTES_MAX
 from syncline.model.schema import Kind
 from syncline.model.value import INT64_MAX, INT64_MIN, Tagged, Value, real
+from syncline.peers.storing import Unstorable
 
 Reader: TypeAlias = Callable[[bytes], Value]
 
@@ -52,14 +53,6 @@ _CANONICAL: Final = {
     UUID: re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"),
 }
 _NATIVE_ORDER: Final = frozenset({*INTEGERS, *FLOATS, BOOL, BYTEA, NUMERIC, UUID, 1082, 1083, 1114, 1184})
-
-
-class Unstorable(Exception):
-    """A value that this column cannot hold exactly; `reason` is a sentence for people."""
-
-    def __init__(self, code: str, reason: str) -> None:
-        self.code, self.reason = code, reason
-        super().__init__(reason)
 
 
 class Type(msgspec.Struct, frozen=True):

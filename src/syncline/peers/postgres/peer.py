@@ -18,6 +18,7 @@ from syncline.model.stamp import Micros, Offset, Position
 from syncline.model.value import Key, Row
 from syncline.model.words import counted
 from syncline.model.write import Batch
+from syncline.peers.digest import Summing
 from syncline.peers.postgres import check, footprint, inspect, slot, snapshot
 from syncline.peers.postgres.apply import Applier
 from syncline.peers.postgres.capture import Capture, Recent
@@ -25,7 +26,6 @@ from syncline.peers.postgres.connect import Connection, Place, errors, open_sess
 from syncline.peers.postgres.features import FEATURES, STATE
 from syncline.peers.postgres.layout import load_layouts
 from syncline.peers.protocol import Applied, Chunk, Digest, Identity
-from syncline.peers.sqlite.digest import Summing
 
 _T = TypeVar("_T")
 _SETTLE_SECONDS: Final = 10.0

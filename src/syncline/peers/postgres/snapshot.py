@@ -17,10 +17,11 @@ from syncline.model.stamp import Offset, Position
 from syncline.model.value import Key, Row, Value
 from syncline.peers.postgres.columns import column_reader_of
 from syncline.peers.postgres.connect import Connection, Place
-from syncline.peers.postgres.convert import Type, Unstorable, store
+from syncline.peers.postgres.convert import Type, store
 from syncline.peers.postgres.features import STATE, quote
 from syncline.peers.postgres.footprint import END, position
 from syncline.peers.postgres.inspect import Catalog, catalogs
+from syncline.peers.storing import Unstorable
 
 _MOMENT_SQL = f"SELECT pg_catalog.pg_current_snapshot()::text, {END}, (SELECT watermark FROM {STATE})"
 _BARE_SQL = f"SELECT pg_catalog.pg_current_snapshot()::text, {END}, 0"

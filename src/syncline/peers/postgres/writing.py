@@ -4,17 +4,19 @@ Rows with a value that needs care (not storable, written by the server in anothe
 """
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Final
 
 import msgspec
 import psycopg
 
-from syncline.model.value import ABSENT, Value
+from syncline.model.value import ABSENT
 from syncline.model.write import Op, Write
 from syncline.peers.postgres import statement
 from syncline.peers.postgres.connect import Connection
-from syncline.peers.postgres.convert import Type, Unstorable, doubtful, store, store_column
+from syncline.peers.postgres.convert import Type, doubtful, store, store_column
 from syncline.peers.postgres.statement import Shape, Target, shape_of
+from syncline.peers.storing import Unstorable, columns_of, one_by_one
 
 FEW: Final = 64  # rows, up to which single statements are as fast as COPY with its round trips
 _STAGES: Final = "syncline_stage_"
@@ -65,11 +67,11 @@ async def prepare(connection: Connection, write: Write, target: Target) -> Prepa
     shape = shape_of(write, target)
     odd: set[int] = set()
     ready: list[Sequence[Native]] = []
-    for name, column in zip(shape.names, _columns(write, shape), strict=True):
+    for name, column in zip(shape.names, columns_of(write, len(shape.key)), strict=True):
         kind = target.type_of(name)
         texts = store_column(column, kind)
         if texts is None:
-            texts = _one_by_one(column, kind, odd)
+            texts = one_by_one(column, partial(store, kind=kind), odd)
         places = doubtful(texts, kind)
         if places:
             odd.update(await rewritten(connection, kind, [(place, texts[place] or "") for place in places]))
@@ -79,29 +81,6 @@ async def prepare(connection: Connection, write: Write, target: Target) -> Prepa
         return Prepared(write, target, shape, range(len(write.keys)), rows, ())
     kept = [place for place in range(len(write.keys)) if place not in odd]
     return Prepared(write, target, shape, kept, [rows[place] for place in kept], sorted(odd))
-
-
-def _columns(write: Write, shape: Shape) -> list[Sequence[Value]]:
-    keys: list[Sequence[Value]] = list(zip(*write.keys, strict=True)) if write.keys else [()] * len(shape.key)
-    if write.op is Op.DELETE:
-        return keys
-    rows: list[Sequence[Value]] = list(zip(*write.rows, strict=True))
-    return rows if write.op is Op.UPSERT else keys + rows
-
-
-def _one_by_one(column: Sequence[Value], kind: Type, odd: set[int]) -> list[Native]:
-    ready: list[Native] = []
-    for place, value in enumerate(column):
-        native: Native = None
-        try:
-            if value is ABSENT:
-                odd.add(place)
-            else:
-                native = store(value, kind)
-        except Unstorable:
-            odd.add(place)
-        ready.append(native)
-    return ready
 
 
 async def rewritten(connection: Connection, kind: Type, texts: Sequence[tuple[int, str]]) -> list[int]:
@@ -164,7 +143,7 @@ def _is_special(value: str) -> bool:
 
 def refusal_of(prepared: Prepared, place: int) -> Unstorable | None:
     """Why a row's own values cannot be stored, if that is so."""
-    for name, column in zip(prepared.shape.names, _columns(prepared.write, prepared.shape), strict=True):
+    for name, column in zip(prepared.shape.names, columns_of(prepared.write, len(prepared.shape.key)), strict=True):
         try:
             if column[place] is not ABSENT:
                 store(column[place], prepared.target.type_of(name))

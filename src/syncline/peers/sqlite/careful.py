@@ -15,11 +15,12 @@ import msgspec
 from syncline.model.change import Refusal
 from syncline.model.value import ABSENT, Row, Value
 from syncline.model.write import Op, Write
-from syncline.peers.sqlite.convert import Native, Unstorable, bind, read_row, store
+from syncline.peers.sqlite.convert import Native, bind, read_row, store
 from syncline.peers.sqlite.features import quote
 from syncline.peers.sqlite.reading import columns_of, read
 from syncline.peers.sqlite.statement import Target, by_key, insert_head, update_sets, upsert_tail
 from syncline.peers.sqlite.writing import Prepared, Setbacks, execute
+from syncline.peers.storing import Unstorable
 
 _UNIQUE = frozenset({"SQLITE_CONSTRAINT_UNIQUE", "SQLITE_CONSTRAINT_PRIMARYKEY", "SQLITE_CONSTRAINT_ROWID"})
 

@@ -11,6 +11,7 @@ from typing import Final, TypeAlias
 
 from syncline.model.limits import VALUE_BYTES_MAX
 from syncline.model.value import INT64_MAX, INT64_MIN, Row, Tagged, Value, real, to_float
+from syncline.peers.storing import Unstorable
 
 Native: TypeAlias = int | float | str | bytes | None
 
@@ -26,14 +27,6 @@ _PLAIN: Final[dict[str, frozenset[type]]] = {
     "NUMERIC": frozenset({int, bytes, type(None)}),
     "REAL": frozenset({bytes, type(None)}),
 }
-
-
-class Unstorable(Exception):
-    """A value that this column cannot hold exactly; `reason` is a sentence for people."""
-
-    def __init__(self, code: str, reason: str) -> None:
-        self.code, self.reason = code, reason
-        super().__init__(reason)
 
 
 # -- from SQLite ----------------------------------------------------------------------------------------------------------

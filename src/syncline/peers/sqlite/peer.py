@@ -23,6 +23,7 @@ from syncline.model.stamp import Micros, Offset, Position
 from syncline.model.value import Key
 from syncline.model.words import counted
 from syncline.model.write import Batch
+from syncline.peers.digest import Summing
 from syncline.peers.protocol import Applied, Chunk, Digest, Identity
 from syncline.peers.sqlite import check, footprint, inspect, snapshot
 from syncline.peers.sqlite.apply import Applier
@@ -37,7 +38,6 @@ from syncline.peers.sqlite.connect import (
     open_writer,
     parse_url,
 )
-from syncline.peers.sqlite.digest import Summing
 from syncline.peers.sqlite.features import FEATURES, STATE, quote
 from syncline.peers.sqlite.layout import load_layouts
 from syncline.peers.sqlite.triggers import NOW

@@ -10,11 +10,12 @@ from syncline.model.schema import Collection
 from syncline.model.stamp import Offset, Position
 from syncline.model.value import Key, Row, Value
 from syncline.peers.protocol import Chunk
-from syncline.peers.sqlite.convert import Native, Unstorable, as_compared, bind, read_columns
+from syncline.peers.sqlite.convert import Native, as_compared, bind, read_columns
 from syncline.peers.sqlite.footprint import read_end, read_state
 from syncline.peers.sqlite.inspect import kind_of_table
 from syncline.peers.sqlite.layout import loose_places
 from syncline.peers.sqlite.reading import Rows, Source, columns_of, read
+from syncline.peers.storing import Unstorable
 
 _KEYS_A_TIME = 200
 

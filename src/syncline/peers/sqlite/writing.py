@@ -5,16 +5,17 @@ Rows with a value that needs care (not storable as it is, not UTF-8, not sent) a
 
 import sqlite3
 from collections.abc import Sequence
+from functools import partial
 from itertools import chain
 from typing import Final
 
 import msgspec
 
-from syncline.model.value import ABSENT, Value
 from syncline.model.write import Op, Write
 from syncline.peers.sqlite import statement
-from syncline.peers.sqlite.convert import Native, Unstorable, bulk, size_of, store
+from syncline.peers.sqlite.convert import Native, bulk, size_of, store
 from syncline.peers.sqlite.statement import Target
+from syncline.peers.storing import columns_of, one_by_one
 
 SIZES: Final = (500, 100, 20, 4, 1)  # rows per statement: few different texts, so that prepared ones are used again
 BYTES_MAX: Final = 4 * 1024 * 1024  # SQLite copies what is bound
@@ -36,14 +37,14 @@ class Prepared(msgspec.Struct, frozen=True):
 def prepare(write: Write, target: Target) -> Prepared:
     """Convert a write's values by columns."""
     key = target.collection.key
-    columns = _columns(write, len(key))
+    columns = columns_of(write, len(key))
     columns_names = _names(write, key)
     odd: set[int] = set()
     ready: list[Sequence[Native]] = []
     for name, column in zip(columns_names, columns, strict=True):
         affinity = target.affinity(name)
         found = bulk(column, affinity)
-        ready.append(_one_by_one(column, affinity, odd) if found is None else found)
+        ready.append(one_by_one(column, partial(store, affinity=affinity), odd) if found is None else found)
     rows = list(zip(*ready, strict=True)) if ready else []
     if not odd:
         return Prepared(write, target, range(len(write.keys)), rows, ())
@@ -59,30 +60,6 @@ def _names(write: Write, key: tuple[str, ...]) -> tuple[str, ...]:
             return (*key, *write.fields, *write.deltas)
         case Op.DELETE:
             return key
-
-
-def _columns(write: Write, key_parts: int) -> list[Sequence[Value]]:
-    """The values to bind, by columns."""
-    keys: list[Sequence[Value]] = list(zip(*write.keys, strict=True)) if write.keys else [()] * key_parts
-    if write.op is Op.DELETE:
-        return keys
-    rows: list[Sequence[Value]] = list(zip(*write.rows, strict=True))
-    return rows if write.op is Op.UPSERT else keys + rows
-
-
-def _one_by_one(column: Sequence[Value], affinity: str, odd: set[int]) -> list[Native]:
-    ready: list[Native] = []
-    for place, value in enumerate(column):
-        native: Native = None
-        try:
-            if value is ABSENT:
-                odd.add(place)
-            else:
-                native = store(value, affinity)
-        except Unstorable:
-            odd.add(place)
-        ready.append(native)
-    return ready
 
 
 def execute(connection: sqlite3.Connection, prepared: Prepared, start: int, stop: int) -> None:

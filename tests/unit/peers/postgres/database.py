@@ -2,14 +2,15 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
-from contextlib import aclosing, asynccontextmanager
+from contextlib import asynccontextmanager
 from typing import Any
 
 from tests.servers.postgres import Server, shared
 
-from syncline.model.change import Change, Transaction
+from syncline.model.change import Change
 from syncline.model.schema import Collection, Table
 from syncline.model.stamp import Position
+from syncline.peers.conformance.reading import captured
 from syncline.peers.postgres import PostgresPeer, open_peer
 
 SECONDS = 60.0
@@ -61,18 +62,6 @@ async def database(*statements: str) -> AsyncIterator[Database]:
         for peer in found.peers:
             await peer.close()
         server.forget(found.name)
-
-
-async def captured(peer: PostgresPeer, after: Position | None = None) -> list[Transaction]:
-    """Everything after a position up to the end of history as it is now."""
-    end = await peer.position()
-    found: list[Transaction] = []
-    async with aclosing(peer.stream(after)) as stream:  # type: ignore[type-var]
-        async for transaction in stream:
-            found.append(transaction)
-            if transaction.position >= end:
-                break
-    return found
 
 
 async def changes(peer: PostgresPeer, after: Position | None = None) -> list[Change]:

@@ -5,11 +5,12 @@ from contextlib import suppress
 
 import psycopg
 import pytest
-from tests.unit.peers.postgres.database import captured, collection_of, database, story
+from tests.unit.peers.postgres.database import collection_of, database, story
 
 from syncline.model.errors import PeerUnsafe
 from syncline.model.value import ABSENT, Value, real
 from syncline.model.write import Batch, Op, Write
+from syncline.peers.conformance.reading import captured
 from syncline.peers.postgres import writing
 
 FAMILY = (

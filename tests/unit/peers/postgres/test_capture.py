@@ -4,13 +4,14 @@ import asyncio
 from contextlib import aclosing
 
 import pytest
-from tests.unit.peers.postgres.database import captured, changes, database, story
+from tests.unit.peers.postgres.database import changes, database, story
 
 from syncline.model import limits
 from syncline.model.errors import PeerChanged
 from syncline.model.stamp import Position
 from syncline.model.value import Row
 from syncline.model.write import Batch, Op, Write
+from syncline.peers.conformance.reading import captured
 from syncline.peers.postgres import PostgresPeer, assemble
 
 ITEMS = "CREATE TABLE items (id int8 PRIMARY KEY, name text, body text, n int4 GENERATED ALWAYS AS (id * 2) STORED)"

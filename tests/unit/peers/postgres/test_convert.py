@@ -11,7 +11,8 @@ from tests.unit.peers.postgres.database import changes, database, story
 from syncline.model.codec import digest_row
 from syncline.model.value import INT64_MAX, INT64_MIN, Tagged, Value, real
 from syncline.model.write import Batch, Op, Write
-from syncline.peers.postgres.convert import NUMERIC, Type, Unstorable, reader_of, store
+from syncline.peers.postgres.convert import NUMERIC, Type, reader_of, store
+from syncline.peers.storing import Unstorable
 
 EVERY_TYPE = {
     "numeric": [

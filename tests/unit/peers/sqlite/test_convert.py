@@ -12,7 +12,6 @@ from syncline.model.limits import VALUE_BYTES_MAX
 from syncline.model.value import ABSENT, Tagged, Value, real
 from syncline.peers.sqlite.convert import (
     OVERSIZE,
-    Unstorable,
     as_compared,
     bind,
     bulk,
@@ -21,6 +20,7 @@ from syncline.peers.sqlite.convert import (
     read_row,
     store,
 )
+from syncline.peers.storing import Unstorable
 
 AFFINITIES = {"BLOB": "", "TEXT": "TEXT", "INTEGER": "INT", "NUMERIC": "DECIMAL(20,4)", "REAL": "DOUBLE"}
 number_texts = st.from_regex(r"[ \t]*[+-]?[0-9]{0,3}\.?[0-9]{0,3}([eE][+-]?[0-9]{0,2})?[ \n]*", fullmatch=True)

@@ -10,8 +10,8 @@ from syncline.model.codec import digest_row, encode_row
 from syncline.model.key import order
 from syncline.model.schema import Collection
 from syncline.model.value import Key, Value, real
+from syncline.peers.digest import Summing
 from syncline.peers.sqlite.convert import bind, decode_text
-from syncline.peers.sqlite.digest import Summing
 from syncline.peers.sqlite.snapshot import read_keys, read_range, source_of, with_keys
 
 MIXED = Collection("t", ("b", "v", "a"), ("a", "b"))

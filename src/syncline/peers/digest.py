@@ -1,4 +1,4 @@
-"""Digests of key ranges, by reading every row once: SQLite has no hash that others could compute too."""
+"""Digests of key ranges by reading every row once, for kinds that have no hash that others could compute too."""
 
 from collections.abc import Callable, Sequence
 
