@@ -5,7 +5,6 @@ Servers that other tests may share are made once; a story that kills or restores
 
 import atexit
 import os
-import pwd
 import shutil
 import signal
 import socket
@@ -21,6 +20,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import psycopg
+from tests.servers.postgres_programs import as_other, binaries, give
 
 START_SECONDS: Final = 30.0
 _SETTINGS: Final = {
@@ -37,49 +37,33 @@ _SETTINGS: Final = {
 _NUMBERS: Final = count(1)
 
 
-@cache
-def binaries() -> Path:
-    """The folder of initdb and postgres: the one that SYNCLINE_TEST_POSTGRES names, else of the newest version installed."""
-    if named := os.environ.get("SYNCLINE_TEST_POSTGRES"):
-        return Path(named)
-    found = [Path(path).parent for path in [shutil.which("initdb") or ""] if path and (Path(path).parent / "postgres").exists()]
-    found += Path("/usr/lib/postgresql").glob("*/bin")
-    if shutil.which("pg_config"):
-        told = subprocess.run(["pg_config", "--bindir"], capture_output=True, text=True, check=True)
-        found.append(Path(told.stdout.strip()))
-    found = [folder for folder in found if (folder / "initdb").exists() and (folder / "postgres").exists()]
-    assert found, "these tests need a PostgreSQL server's programs: apt-get install postgresql"
-    return max(found, key=lambda folder: [int(part) for part in folder.parts if part.isdigit()])
-
-
-def _as_other() -> dict[str, Any]:
-    """initdb and postgres refuse to run as root."""
-    if os.geteuid() != 0:
-        return {}
-    user = pwd.getpwnam("postgres")
-    return {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": ()}
-
-
 @dataclass
 class Server:
-    """A server that listens on 127.0.0.1 and on a socket in its folder. User `postgres` needs no password."""
+    """A server that listens on 127.0.0.1 and on a socket in its folder. User `postgres` needs no password.
+
+    `major`: of which version; the default one if nothing is said.
+    """
 
     settings: dict[str, str] = field(default_factory=dict)
+    major: int | None = None
     folder: Path = field(init=False)
     port: int = field(init=False)
     process: subprocess.Popen[bytes] | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="syncline-pg-"))
-        if os.geteuid() == 0:
-            shutil.chown(self.folder, "postgres", "postgres")
+        give(self.folder)
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
         words = ["-D", str(self.data), "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync", "--locale=C.UTF-8"]
-        subprocess.run([str(binaries() / "initdb"), *words], check=True, capture_output=True, cwd="/", **_as_other())
+        subprocess.run([self.program("initdb"), *words], check=True, capture_output=True, cwd="/", **as_other())
         self.start()
         atexit.register(self.remove)
+
+    def program(self, name: str) -> str:
+        """A program of this server's version."""
+        return str(binaries(self.major) / name)
 
     @property
     def data(self) -> Path:
@@ -92,8 +76,8 @@ class Server:
         words = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
         with (self.folder / "server.out").open("ab") as output:
             self.process = subprocess.Popen(
-                [str(binaries() / "postgres"), "-D", str(self.data), "-p", str(self.port), "-k", str(self.folder), *words],
-                stdin=subprocess.DEVNULL, stdout=output, stderr=output, cwd="/", **_as_other(),
+                [self.program("postgres"), "-D", str(self.data), "-p", str(self.port), "-k", str(self.folder), *words],
+                stdin=subprocess.DEVNULL, stdout=output, stderr=output, cwd="/", **as_other(),
             )  # fmt: skip
         deadline = time.monotonic() + START_SECONDS
         while True:
@@ -179,6 +163,6 @@ class Server:
 
 
 @cache
-def shared() -> Server:
-    """The server that this process's tests share."""
-    return Server()
+def shared(major: int | None = None) -> Server:
+    """The server of a major version that this process's tests share; without one, of the default version."""
+    return Server(major=major)

@@ -1,16 +1,20 @@
-"""PostgreSQL and SQLite, and PostgreSQL and PostgreSQL, kept equal in both directions by the command itself."""
+"""PostgreSQL and SQLite, and PostgreSQL and PostgreSQL, kept equal in both directions by the command itself.
+
+Every version of the server that is there meets the default one.
+"""
 
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from tests.servers.postgres import shared
+from tests.servers.postgres_programs import installed
 from tests.stories.mixed import Mixed, make
 
 
-@pytest.fixture
-def pair(tmp_path: Path) -> Iterator[Mixed]:
-    mixed = make(tmp_path, {"hq": shared(), "munich": shared()})
+@pytest.fixture(params=installed())
+def pair(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Mixed]:
+    mixed = make(tmp_path, {"hq": shared(), "munich": shared(request.param)})
     yield mixed
     mixed.close()
 
