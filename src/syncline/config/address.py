@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import parse_qsl, quote, unquote
 
-from syncline.config.secrets import remember_url, resolve, scrub, show
+from syncline.config.secrets import refers_to_file, remember_url, resolve, scrub, show
 from syncline.config.values import near
 from syncline.model.errors import BadUrl, MissingFile, NotAvailable, Problem
 
@@ -37,10 +37,11 @@ class Site:
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """An absolute URL, and the file behind it where there is one."""
+    """An absolute URL, and the file behind it where there is one. `written`: its text, where that refers to a secret file."""
 
     url: str
     file: Path | None = None
+    written: str = ""
 
 
 def peer_address(text: str, site: Site) -> tuple[Address | None, list[Problem]]:
@@ -59,7 +60,7 @@ def peer_address(text: str, site: Site) -> tuple[Address | None, list[Problem]]:
     if scheme not in site.schemes:
         return None, [_unknown_scheme(scheme, site.schemes, PLANNED_PEERS, "kind of peer")]
     if scheme != SQLITE:
-        return Address(url.strip()), []
+        return Address(url.strip(), written=text if refers_to_file(text) else ""), []
     return _sqlite(match[2], site)
 
 

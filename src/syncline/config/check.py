@@ -87,7 +87,7 @@ def _peers(problems: Problems, root: Mapping, node: Node | None, site: Site) -> 
         if address is None:
             continue
         _shared(problems, name, address, places)
-        places.specs[name.text] = PeerSpec(name.text, address.url, name.line)
+        places.specs[name.text] = PeerSpec(name.text, address.url, name.line, address.written)
         if address.file is not None:
             places.files[name.text] = address.file
     return places

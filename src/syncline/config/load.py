@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 
-from syncline.config.address import Site
+from syncline.config.address import Site, peer_address
 from syncline.config.check import check
 from syncline.config.read import decode, read
 from syncline.config.secrets import one_line, show
@@ -55,6 +55,16 @@ def draft(path: str | Path, *, absent_ok: bool = False, environ: Mapping[str, st
         return Draft(empty, tuple(problems))
     space, found = check(root, site)
     return Draft(msgspec.structs.replace(space, path=str(path)), (*problems, *found))
+
+
+def address_now(space: Space, peer: str) -> str:
+    """A peer's address with its secret files read again; as it was, where they cannot be read now."""
+    spec = space.peers[peer]
+    if not spec.written:
+        return spec.url
+    site = Site(Path(os.path.abspath(space.path)).parent, os.environ, schemes())
+    address, _ = peer_address(spec.written, site)
+    return address.url if address is not None else spec.url
 
 
 def load(path: str | Path, *, absent_ok: bool = False, environ: Mapping[str, str] | None = None) -> Space:

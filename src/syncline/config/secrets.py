@@ -88,6 +88,11 @@ def resolve(text: str, folder: Path, environ: Mapping[str, str]) -> tuple[str, l
     return _REFERENCE.sub(replace, text), problems
 
 
+def refers_to_file(text: str) -> bool:
+    """Whether a part of the address is kept in a file: it may be another one later, what the environment says may not."""
+    return any(found[1].startswith("file:") for found in _REFERENCE.finditer(text))
+
+
 def _look_up(reference: str, folder: Path, environ: Mapping[str, str]) -> str | Problem:
     source, colon, name = reference.partition(":")
     if not colon or not name or source not in {"env", "file"}:

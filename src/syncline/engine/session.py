@@ -86,6 +86,7 @@ class Session:
         self._guard = Guard(peer.name, settings)
         self._acknowledged: Position | None = None
         self._stop = asyncio.Event()
+        self.renew: Callable[[Peer], Peer] = lambda peer: peer  # its address may hold another secret since
 
     @property
     def record(self) -> PeerRecord:
@@ -119,6 +120,7 @@ class Session:
         self.captured = None
         self._stop.clear()
         try:
+            self.peer = self.renew(self.peer)
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._until_stopped())
                 await self._work(tasks, await self._enter(await self._meet()))

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 
 import msgspec
 
+from syncline.config.load import address_now
 from syncline.engine.core import Plan
 from syncline.engine.identity import require_free, session_mark
 from syncline.engine.state import PeerRecord, State
@@ -46,7 +47,7 @@ def load_custom(path: str) -> Callable[..., object]:
 
 async def ask(space: Space) -> Asked:
     """Connect to every peer and read its catalog. Peers that cannot be reached are listed, not raised."""
-    asked = Asked({name: open_peer(name, spec.url) for name, spec in space.peers.items()})
+    asked = Asked({name: open_peer(name, address_now(space, name)) for name in space.peers})
 
     async def one(name: str, peer: Peer) -> None:
         try:
@@ -84,6 +85,21 @@ def failures(space: Space, asked: Asked, state: State) -> dict[str, PeerError]:
         except PeerError as error:
             found.setdefault(name, error)
     return found
+
+
+class Renewal:
+    """What a session connects to: the peer that it has, or another one where a secret file holds another secret since."""
+
+    def __init__(self, space: Space, name: str) -> None:
+        self._space, self._url = space, address_now(space, name)
+
+    def __call__(self, peer: Peer) -> Peer:
+        url = address_now(self._space, peer.name)
+        if url == self._url:
+            return peer
+        fresh = open_peer(peer.name, url)
+        self._url = url
+        return fresh
 
 
 async def dismiss(asked: Asked) -> None:

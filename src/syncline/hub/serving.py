@@ -14,7 +14,7 @@ from syncline.engine.identity import session_mark
 from syncline.engine.session import Phase, Session
 from syncline.engine.state import State
 from syncline.hub import at_rest
-from syncline.hub.build import agreed, ask, dismiss, failures, refuse, waiting_columns
+from syncline.hub.build import Renewal, agreed, ask, dismiss, failures, refuse, waiting_columns
 from syncline.hub.desk_service import DeskService, Handler
 from syncline.hub.operations import Operations
 from syncline.hub.reading import Reading, log_bytes
@@ -48,6 +48,8 @@ async def serving(space: Space, on_event: Listener, *, sessions: bool = True, an
     plan, peers, known = await _prepare(space, on_event, check=sessions)
     log = open_log(space.log, on_event)
     engine = Engine(log, list(peers.values()), plan, space.settings, SystemClock(), partial(_nonce, space), on_event)
+    for session in engine.sessions.values():
+        session.renew = Renewal(space, session.name)
     operations = Operations(engine, serves=sessions)
     task = operations.alive = asyncio.create_task(engine.run(sessions=sessions, anew=anew))
     try:

@@ -4,7 +4,7 @@ SynclineError
  |- ConfigError        SYN-C01  the configuration (carries every problem of the file)
  |- Problem            SYN-C02  one thing wrong with a configuration or a precondition; a class and code per kind, see below
  |- PeerError          SYN-P..  a peer: PeerUnreachable (transient), PeerBusy (transient), PeerFull (transient),
- |                             PeerUnsafe, PeerChanged, PeerRestored
+ |                             PeerDenied (transient), PeerUnsafe, PeerChanged, PeerRestored
  |- LogError           SYN-L..  the log: LogFenced, LogDamaged, LogFull (transient), LogBusy
  |- CodecError         SYN-W..  wire and disk format
  |- MergeError         SYN-M..  a rule or policy that cannot be applied
@@ -234,6 +234,13 @@ class PeerFull(PeerError):
     """The peer has no space left; nothing was acknowledged; retried until there is space."""
 
     code = "SYN-P07"
+    transient = True
+
+
+class PeerDenied(PeerError):
+    """The peer does not let us in: user, password or access rule; retried, for any of them may be changed there or here."""
+
+    code = "SYN-P09"
     transient = True
 
 

@@ -17,11 +17,15 @@ class Direction(StrEnum):
 
 
 class PeerSpec(msgspec.Struct, frozen=True):
-    """One peer: its name in this space and the URL that finds its kind and place. `line` is where the text says so."""
+    """One peer: its name in this space and the URL that finds its kind and place. `line` is where the text says so.
+
+    `written`: the address as the text has it, where a part of it is kept in a file that may change; '' elsewhere.
+    """
 
     name: str
     url: str
     line: int = 0
+    written: str = ""
 
 
 class PolicySpec(msgspec.Struct, frozen=True):

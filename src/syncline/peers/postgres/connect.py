@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl, urlencode
 import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from syncline.model.errors import PeerBusy, PeerChanged, PeerError, PeerFull, PeerUnreachable, PeerUnsafe
+from syncline.model.errors import PeerBusy, PeerChanged, PeerDenied, PeerError, PeerFull, PeerUnreachable, PeerUnsafe
 
 Connection = psycopg.AsyncConnection[tuple[Any, ...]]
 
@@ -143,8 +143,8 @@ def translate(error: psycopg.Error, place: Place, doing: str) -> PeerError:
     if state in {"53100", "53200"}:
         return PeerFull("the server has no space left", why=why, hint="free some space; it goes on by itself", **where)
     if state.startswith("28") or (not state and doing.startswith("connecting") and any(word in why for word in _LOGIN)):
-        hint = "correct the address, the password or the server's pg_hba.conf"
-        return PeerUnsafe("the server does not let Syncline in", why=why, hint=hint, **where)
+        hint = "correct the address, the password or the server's pg_hba.conf; it is tried again by itself"
+        return PeerDenied("the server does not let Syncline in", why=why, hint=hint, **where)
     if not state and doing.startswith("connecting") and any(word in why for word in _CERTIFICATE):
         hint = "give the server a certificate for its name; sslrootcert= names its authority; insecure=true goes without"
         return PeerUnsafe("the server does not prove who it is", why=why, hint=hint, **where)

@@ -5,7 +5,7 @@ import pytest
 from tests.servers.postgres import shared
 from tests.unit.peers.postgres.database import database, story
 
-from syncline.model.errors import PeerBusy, PeerChanged, PeerFull, PeerUnreachable, PeerUnsafe
+from syncline.model.errors import PeerBusy, PeerChanged, PeerDenied, PeerFull, PeerUnreachable, PeerUnsafe
 from syncline.peers.postgres import open_peer
 from syncline.peers.postgres.connect import parse_url, translate
 
@@ -87,8 +87,8 @@ def test_f31_a_server_that_is_not_there_or_lets_nobody_in_is_told_apart() -> Non
     async def work() -> None:
         for url, error in (
             (f"postgresql://sync:{WRITTEN}@127.0.0.1:1/crm", PeerUnreachable),
-            (f"postgresql://nobody_{WRITTEN}:{WRITTEN}@127.0.0.1:{shared().port}/postgres", PeerUnsafe),
-            (shared().url("no_such_database"), PeerUnsafe),
+            (f"postgresql://nobody_{WRITTEN}:{WRITTEN}@127.0.0.1:{shared().port}/postgres", PeerDenied),
+            (shared().url("no_such_database"), PeerDenied),
         ):
             with pytest.raises(error) as caught:
                 await open_peer("hq", url).connect()
@@ -109,7 +109,7 @@ def test_f31_a_server_that_is_not_there_or_lets_nobody_in_is_told_apart() -> Non
         (psycopg.OperationalError("server closed the connection"), PeerUnreachable, True),
         (psycopg.errors.UndefinedTable("x"), PeerChanged, False),
         (psycopg.errors.InsufficientPrivilege("x"), PeerUnsafe, False),
-        (psycopg.errors.InvalidPassword("x"), PeerUnsafe, False),
+        (psycopg.errors.InvalidPassword("x"), PeerDenied, True),
         (psycopg.errors.SyntaxError("x"), PeerUnsafe, False),
     ],
 )
