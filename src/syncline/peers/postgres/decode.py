@@ -7,9 +7,10 @@ from collections.abc import Mapping, Sequence
 from struct import Struct
 from typing import Final, NamedTuple, TypeAlias
 
-from syncline.model.change import Change, Verdict
+from syncline.model.change import Change
 from syncline.model.errors import PeerChanged
-from syncline.model.value import ABSENT, Absent, Key, Row, Value
+from syncline.model.value import ABSENT, Absent, Value
+from syncline.peers.images import Item, deleted, flat, inserted, updated
 from syncline.peers.postgres.columns import ColumnReader, column_reader_of
 from syncline.peers.postgres.layout import Layout
 
@@ -24,7 +25,6 @@ EPOCH_MICROS: Final = 946_684_800_000_000  # 2000-01-01 in Unix microseconds
 _REJOIN: Final = "if its rows are as they should be, remove Syncline's footprint and let it join again: 'syncline teardown'"
 
 Raw: TypeAlias = bytes | Absent | None
-Item: TypeAlias = Change | tuple[Change, Change] | None
 
 
 class Relation(NamedTuple):
@@ -99,13 +99,13 @@ class Decoder:
         """What row messages tell, in order. Raises PeerChanged where before-images are missing."""
         kinds = {(message[0], message[1:5]) for message in messages}
         if len(kinds) == 1:
-            return _flat(self._alike(messages))
+            return flat(self._alike(messages))
         items: list[Item] = [None] * len(messages)
         for kind in kinds:
             places = [place for place, message in enumerate(messages) if (message[0], message[1:5]) == kind]
             for place, item in zip(places, self._alike([messages[place] for place in places]), strict=True):
                 items[place] = item
-        return _flat(items)
+        return flat(items)
 
     def _alike(self, messages: Sequence[bytes]) -> Sequence[Item]:
         """The changes of messages of one kind about one table, by columns."""
@@ -120,7 +120,7 @@ class Decoder:
             columns = list(zip(*[_tuple(message, 6)[0] for message in messages], strict=True))
             after = [read(columns[place]) for place, read in zip(places, readers, strict=True)]
             keys = list(zip(*[after[place] for place in relation.key_places], strict=True))
-            return [Change(name, key, None, row) for key, row in zip(keys, zip(*after, strict=True), strict=True)]
+            return inserted(name, keys, list(zip(*after, strict=True)))
         if {message[5] for message in messages} != {_OLD}:
             why = "its replica identity is not FULL any more"
             raise self._changed(layout, "changes of a table have no before-images", why)
@@ -130,20 +130,14 @@ class Decoder:
         keys = list(zip(*[before[place] for place in relation.key_places], strict=True))
         rows = list(zip(*before, strict=True))
         if kind == DELETE:
-            return [Change(name, key, row, None) for key, row in zip(keys, rows, strict=True)]
+            return deleted(name, keys, rows)
         fresh = list(zip(*[new for _, new in pairs], strict=True))
         after = [
             _successors(columns[place], fresh[place], was, read)
             for place, was, read in zip(places, before, readers, strict=True)
         ]
         new_keys = list(zip(*[after[place] for place in relation.key_places], strict=True))
-        new_rows = zip(*after, strict=True)
-        if new_keys == keys:
-            return [
-                Change(name, key, row, new) if row != new else None for key, row, new in zip(keys, rows, new_rows, strict=True)
-            ]
-        everything = zip(keys, new_keys, rows, new_rows, strict=True)
-        return [_item(name, key, new_key, row, new) for key, new_key, row, new in everything]
+        return updated(name, keys, new_keys, rows, list(zip(*after, strict=True)))
 
     def truncated(self, message: bytes) -> PeerChanged | None:
         """What a TRUNCATE of captured tables means: rows went, and the log does not say which (D38)."""
@@ -159,28 +153,6 @@ class Decoder:
     def _changed(self, layout: Layout | None, what: str, why: str, hint: str = _REJOIN) -> PeerChanged:
         where = {"collection": layout.collection, "table": layout.name} if layout is not None else {}
         return PeerChanged(what, why=why, hint=hint, peer=self._peer, **where)
-
-
-def moved(name: str, old_key: Key, new_key: Key, before: Row, after: Row) -> tuple[Change, Change]:
-    """A change of key: its two halves know each other."""
-    gone = Change(name, old_key, before, None, Verdict(moved=new_key))
-    return gone, Change(name, new_key, None, after, Verdict(moved=old_key))
-
-
-def _item(name: str, key: Key, new_key: Key, row: Row, new: Row) -> Item:
-    if key != new_key:
-        return moved(name, key, new_key, row, new)
-    return Change(name, key, row, new) if row != new else None
-
-
-def _flat(items: Sequence[Item]) -> list[Change]:
-    found: list[Change] = []
-    for item in items:
-        if type(item) is Change:
-            found.append(item)
-        elif item is not None:
-            found += item  # type: ignore[arg-type]
-    return found
 
 
 def _successors(old: Sequence[Raw], new: Sequence[Raw], before: Sequence[Value], read: ColumnReader) -> Sequence[Value]:
