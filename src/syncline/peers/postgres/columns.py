@@ -6,7 +6,8 @@ from typing import Any, Final, TypeAlias
 
 from syncline.model.limits import VALUE_BYTES_MAX
 from syncline.model.value import Tagged, Value
-from syncline.peers.postgres.convert import BOOL, BPCHAR, BYTEA, FLOATS, INTEGERS, NUMERIC, decimal_value, reader_of
+from syncline.peers.numbers import decimal_value
+from syncline.peers.postgres.convert import BOOL, BPCHAR, BYTEA, FLOATS, INTEGERS, NUMERIC, reader_of
 
 ColumnReader: TypeAlias = Callable[[Sequence[Any]], Sequence[Value]]  # of bytes and None
 

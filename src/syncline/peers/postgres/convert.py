@@ -7,7 +7,6 @@ reals, and what SQLite keeps as text (dates, times, UUIDs, JSON, arrays) is text
 
 import math
 import re
-import struct
 from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import Final, TypeAlias
@@ -17,7 +16,8 @@ import msgspec
 from syncline.model.limits import VALUE_BYTES_MAX
 from syncline.model.schema import Kind
 from syncline.model.value import INT64_MAX, INT64_MIN, Tagged, Value, real
-from syncline.peers.storing import Unstorable
+from syncline.peers.numbers import decimal_value, single, whole_value
+from syncline.peers.storing import Unstorable, oversize
 
 Reader: TypeAlias = Callable[[bytes], Value]
 
@@ -129,29 +129,12 @@ def _read_float(data: bytes) -> Value:
 
 def _read_numeric(data: bytes) -> Value:
     if data.lstrip(b"-").isdigit():
-        number = int(data)
-        return number if INT64_MIN <= number <= INT64_MAX else Tagged("decimal", data.decode())
+        return whole_value(int(data))
     text = data.decode()
     if "." in text:
         text = text.rstrip("0").rstrip(".")
         return decimal_value(text)
     return real(float(text))  # NaN, Infinity, -Infinity
-
-
-def decimal_value(text: str) -> Value:
-    """A plain decimal number without needless zeros, as an engine without decimals would keep it where it can."""
-    if "." not in text:
-        return _read_numeric(text.encode())
-    if len(text) <= 17 and repr(float(text)) == text:
-        return Tagged("real", text)
-    if Decimal(repr(number := float(text))) == Decimal(text):
-        return real(number)
-    return Tagged("decimal", text)
-
-
-def oversize(data: bytes) -> Value:
-    """A marker for a value that is too large to travel; no peer can store it, so its row is parked with the size."""
-    return Tagged("oversize", f"{len(data)} bytes are more than {VALUE_BYTES_MAX}")
 
 
 _READERS: Final[dict[int, Reader]] = {BOOL: _read_bool, BYTEA: _read_bytes, NUMERIC: _read_numeric, BPCHAR: _read_padded}
@@ -223,7 +206,7 @@ def _integer(value: int, kind: Type) -> str:
 
 def _number(text: str, value: Tagged, kind: Type) -> str:
     if kind.oid in FLOATS and value.kind == "real":
-        if kind.oid == FLOAT4 and math.isfinite(float(text)) and _single(float(text)) != float(text):
+        if kind.oid == FLOAT4 and math.isfinite(float(text)) and single(float(text)) != float(text):
             raise Unstorable("rounded", f"{kind.name} would round {text}")
         return text
     if kind.oid != NUMERIC:
@@ -240,16 +223,6 @@ def _number(text: str, value: Tagged, kind: Type) -> str:
     if kind.scale is not None and places > kind.scale:
         raise Unstorable("rounded", f"{kind.name} would round {plain}")
     return plain
-
-
-def _single(number: float) -> float:
-    """What a float4 column gives back: the shortest decimal that means the nearest single."""
-    try:
-        nearest = struct.unpack("f", struct.pack("f", number))[0]
-    except OverflowError:
-        return math.inf
-    texts = (f"{nearest:.{digits}g}" for digits in range(1, 10))
-    return next((float(text) for text in texts if struct.unpack("f", struct.pack("f", float(text)))[0] == nearest), nearest)
 
 
 def _text(value: str, kind: Type) -> str:

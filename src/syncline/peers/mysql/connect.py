@@ -1,0 +1,246 @@
+"""Opening a MariaDB or MySQL database, and telling its errors: every driver error becomes a PeerError with cause and fix.
+
+Every session is pinned, so that a value has one text whatever the server or the user prefer. The driver blocks: a session
+does its work in a thread of its own, one piece after the other.
+"""
+
+import asyncio
+import socket
+import ssl
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from typing import Any, Final, NamedTuple, TypeAlias, TypeVar
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+import pymysql
+
+from syncline.model.errors import PeerBusy, PeerChanged, PeerError, PeerFull, PeerUnreachable, PeerUnsafe
+from syncline.peers.mysql.features import Server, server_of
+
+_T = TypeVar("_T")
+Connection: TypeAlias = Any  # pymysql.connections.Connection, which has no types of its own
+Raw: TypeAlias = tuple[bytes | None, ...]
+
+# strict, so that no value is bent to fit; zero dates are values; a zero is no order to count on
+SQL_MODE: Final = "STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION,NO_AUTO_VALUE_ON_ZERO"
+_PINNED: Final = (
+    "SET NAMES utf8mb4 COLLATE utf8mb4_bin",
+    f"SET SESSION sql_mode = '{SQL_MODE}', time_zone = '+00:00', character_set_results = NULL, sql_safe_updates = 0, "
+    "sql_select_limit = DEFAULT, sql_auto_is_null = 0, wait_timeout = 604800, net_write_timeout = 600, "
+    "net_read_timeout = 600, lock_wait_timeout = 10, innodb_lock_wait_timeout = 1, unique_checks = 1",
+    "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ WRITE",
+)
+_OPTIONS: Final = ("insecure", "ssl_ca", "ssl_cert", "ssl_key", "unix_socket", "connect_timeout")
+_LOOPBACK: Final = frozenset({"", "localhost", "127.0.0.1", "::1"})
+_TRUE: Final = {"true": True, "1": True, "false": False, "0": False}
+_PORT: Final = 3306
+_KEEPALIVE: Final = {"TCP_KEEPIDLE": 10, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 3, "TCP_USER_TIMEOUT": 30_000}
+
+BUSY: Final = frozenset({1020, 1205, 1213, 1317, 1412, 1479, 1614, 1637, 1969, 3024, 3572})
+_FULL: Final = frozenset({1021, 1037, 1038, 1041, 1114, 3164, 1197})
+_LOGIN: Final = frozenset({1044, 1045, 1049, 1129, 1130, 1698, 1820, 1862, 2059, 2061, 3118, 3955, 4151})
+_RIGHT: Final = frozenset({1142, 1143, 1227, 1370, 1410, 1419})
+_CHANGED: Final = frozenset({1051, 1054, 1072, 1146, 1932})
+_AWAY: Final = frozenset(
+    {0, 1040, 1042, 1053, 1077, 1079, 1080, 1081, 1152, 1153, 1156, 1157, 1158, 1159, 1160, 1161, 1184, 1203, 1226, 1290}
+    | {1836, 1927, 2002, 2003, 2005, 2006, 2013, 2014, 2055, 3159, 3168}
+)
+
+
+class Place(NamedTuple):
+    """A peer's database and how it is reached. `tls`: the server must prove who it is."""
+
+    peer: str
+    host: str
+    port: int
+    user: str
+    password: str
+    database: str
+    tls: bool
+    options: dict[str, str]
+
+    @property
+    def where(self) -> dict[str, str]:
+        """What messages say of it; never a secret."""
+        return {"peer": self.peer, "database": f"{self.host or '(local)'}:{self.port}/{self.database}"}
+
+    def scrub(self, text: str) -> str:
+        """A driver's message without the password."""
+        return " ".join((text.replace(self.password, "***") if self.password else text).split())
+
+
+def parse_url(name: str, url: str) -> Place:
+    """`mysql://user:password@host:3306/database` or `mariadb://...`, with `insecure=true` and `ssl_ca=`. Raises PeerUnsafe.
+
+    A host that is not this machine is reached by TLS with a verified certificate and name, unless `insecure=true` is written.
+    """
+    place, _, query = url.partition("?")
+    given = dict(parse_qsl(query, keep_blank_values=True))
+    strange = sorted(set(given) - set(_OPTIONS))
+    if strange:
+        hint = f"use one of: {', '.join(_OPTIONS)}"
+        raise PeerUnsafe(f"a MariaDB or MySQL address has no option {strange[0]!r}", hint=hint, peer=name)
+    if given.get("insecure", "false") not in _TRUE:
+        raise PeerUnsafe("the option insecure cannot be read", hint="write insecure=true, or leave it out", peer=name)
+    try:
+        parts = urlsplit(place)
+        host, port = unquote(parts.hostname or ""), parts.port or _PORT
+        seconds = float(given.get("connect_timeout", "10"))
+    except ValueError as error:
+        hint = "write mariadb://user@host:3306/database"
+        raise PeerUnsafe("this address cannot be read", hint=hint, peer=name) from error
+    database = unquote(parts.path.removeprefix("/"))
+    if not database or not 0 < seconds <= 600:
+        why = "connect_timeout is in seconds, up to 600" if database else "it names no database"
+        raise PeerUnsafe("this address cannot be used", why=why, hint="write mariadb://user@host:3306/database", peer=name)
+    tls = host not in _LOOPBACK and "unix_socket" not in given and not _TRUE[given.get("insecure", "false")]
+    return Place(name, host, port, unquote(parts.username or ""), unquote(parts.password or ""), database, tls, given)
+
+
+def dial(place: Place) -> Connection:
+    """A connection that has logged in, and nothing more; blocking. Raises driver errors, OSError."""
+    options: dict[str, Any] = {}
+    if place.tls or any(name.startswith("ssl_") for name in place.options):
+        context = ssl.create_default_context(cafile=place.options.get("ssl_ca"))
+        if not place.tls and "ssl_ca" not in place.options:
+            context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        if certificate := place.options.get("ssl_cert"):
+            context.load_cert_chain(certificate, place.options.get("ssl_key"))
+        options["ssl"] = context
+    elif "insecure" not in place.options:
+        options["ssl_disabled"] = True
+    seconds = float(place.options.get("connect_timeout", "10"))
+    connection = pymysql.connect(
+        host=place.host or "localhost", port=place.port, unix_socket=place.options.get("unix_socket"),
+        user=place.user or None, password=place.password.encode(), database=place.database, charset="utf8mb4",
+        connect_timeout=seconds, read_timeout=seconds, autocommit=None, program_name="syncline", local_infile=False, **options,
+    )  # fmt: skip
+    connection._read_timeout = None  # it was for the greeting; what hangs later is noticed by TCP
+    with suppress(OSError):  # a socket of this machine needs none of it
+        for name, value in _KEEPALIVE.items():
+            if number := getattr(socket, name, None):
+                connection._sock.setsockopt(socket.IPPROTO_TCP, number, value)
+    return connection
+
+
+def _open(place: Place) -> tuple[Connection, Server]:
+    connection = dial(place)
+    ((version,),) = fetch(connection, "SELECT VERSION()")
+    for statement in _PINNED:
+        connection.query(statement)
+    connection.autocommit(True)
+    return connection, server_of(version)
+
+
+def fetch(connection: Connection, sql: str, params: Sequence[object] = ()) -> list[tuple[Any, ...]]:
+    """Run a statement; its rows, as Python's values. Where there are params, a % that is no placeholder is written twice."""
+    with connection.cursor() as cursor:
+        cursor.execute(sql, params or None)
+        return list(cursor.fetchall())
+
+
+def read(connection: Connection, sql: str | bytes) -> Sequence[Raw]:
+    """The rows of a query, each field as the server's own bytes."""
+    decoders, connection.decoders, connection.use_unicode = connection.decoders, {}, False
+    try:
+        connection.query(sql)
+        rows: Sequence[Raw] = connection._result.rows or ()
+        return rows
+    finally:
+        connection.decoders, connection.use_unicode = decoders, True
+
+
+@contextmanager
+def transaction(connection: Connection, begin: str = "START TRANSACTION") -> Iterator[None]:
+    """A transaction around the block: committed, or rolled back if the block fails."""
+    connection.query(begin)
+    try:
+        yield
+    except BaseException:
+        with suppress(pymysql.err.Error, OSError):
+            connection.query("ROLLBACK")
+        raise
+    connection.query("COMMIT")
+
+
+class Session:
+    """A pinned session in autocommit mode, and the thread that does its work."""
+
+    def __init__(self, place: Place, connection: Connection, server: Server, worker: ThreadPoolExecutor) -> None:
+        self.place, self.server = place, server
+        self._connection, self._worker = connection, worker
+
+    async def run(self, work: Callable[[Connection], _T]) -> _T:
+        """Do something with the connection, after whatever it is doing. Given up, it still comes to its end there."""
+        return await asyncio.get_running_loop().run_in_executor(self._worker, work, self._connection)
+
+    async def fetch(self, sql: str, params: Sequence[object] = ()) -> list[tuple[Any, ...]]:
+        """The rows of a statement."""
+        return await self.run(lambda connection: fetch(connection, sql, params))
+
+    async def close(self) -> None:
+        """Close it, once its work is done."""
+        with suppress(RuntimeError):  # closed before
+            await self.run(_close)
+        self._worker.shutdown(wait=False)
+
+
+def _close(connection: Connection) -> None:
+    with suppress(pymysql.err.Error, OSError):
+        connection.close()
+
+
+async def open_session(place: Place) -> Session:
+    """A pinned session. Raises PeerError."""
+    worker = ThreadPoolExecutor(1, thread_name_prefix=f"syncline-{place.peer}")
+    try:
+        with errors(place, "connecting"):
+            connection, server = await asyncio.get_running_loop().run_in_executor(worker, _open, place)
+    except BaseException:
+        worker.shutdown(wait=False)
+        raise
+    return Session(place, connection, server, worker)
+
+
+@contextmanager
+def errors(place: Place, doing: str) -> Iterator[None]:
+    """Turn driver errors of the block into PeerErrors."""
+    try:
+        yield
+    except pymysql.err.Error as error:
+        raise translate(error, place, doing) from error
+    except OSError as error:
+        raise translate(pymysql.err.OperationalError(2013, str(error)), place, doing) from error
+
+
+def number_of(error: pymysql.err.Error) -> int:
+    """The server's or the driver's number of an error; 0 if it has none."""
+    return error.args[0] if error.args and isinstance(error.args[0], int) else 0
+
+
+def translate(error: pymysql.err.Error, place: Place, doing: str) -> PeerError:
+    """The PeerError that tells what a driver's error means for whoever runs Syncline."""
+    number = number_of(error)
+    said = str(error.args[1]) if len(error.args) > 1 and error.args[1] else str(error) or type(error).__name__
+    why = f"{place.scrub(said)}{f' ({number})' if number else ''} while {doing}"
+    where = place.where
+    if number in BUSY:
+        return PeerBusy("another transaction is in the way", why=why, hint="it is tried again by itself", **where)
+    if number in _FULL:
+        return PeerFull("the server has no space left", why=why, hint="free some space; it goes on by itself", **where)
+    if "certificate" in said or number == 2026:
+        hint = "give the server a certificate for its name; ssl_ca= names its authority; insecure=true goes without"
+        return PeerUnsafe("the server does not prove who it is", why=why, hint=hint, **where)
+    if number in _LOGIN:
+        hint = "correct the address or the password, or create the user for the host that Syncline comes from"
+        return PeerUnsafe("the server does not let Syncline in", why=why, hint=hint, **where)
+    if number in _CHANGED:
+        hint = f"look at the tables, then let it join again: 'syncline resume {place.peer} --rejoin'"
+        return PeerChanged("a table was altered or dropped", why=why, hint=hint, **where)
+    if number in _RIGHT:
+        return PeerUnsafe("a right is missing", why=why, hint="'syncline check' says which, with the statement", **where)
+    if number in _AWAY or isinstance(error, pymysql.err.InterfaceError):
+        hint = "start the server, or correct the address; it goes on by itself"
+        return PeerUnreachable("the server cannot be reached now", why=why, hint=hint, **where)
+    return PeerUnsafe("the server refused", why=why, hint="the reason says what", **where)
