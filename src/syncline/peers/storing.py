@@ -3,8 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from syncline.model.limits import VALUE_BYTES_MAX
-from syncline.model.value import ABSENT, Tagged, Value
+from syncline.model.value import ABSENT, Value
 from syncline.model.write import Op, Write
 
 T = TypeVar("T")
@@ -16,11 +15,6 @@ class Unstorable(Exception):
     def __init__(self, code: str, reason: str) -> None:
         self.code, self.reason = code, reason
         super().__init__(reason)
-
-
-def oversize(data: bytes) -> Value:
-    """A marker for a value that is too large to travel; no peer can store it, so its row is parked with the size."""
-    return Tagged("oversize", f"{len(data)} bytes are more than {VALUE_BYTES_MAX}")
 
 
 def columns_of(write: Write, key_parts: int) -> list[Sequence[Value]]:

@@ -8,9 +8,9 @@ import codecs
 from collections.abc import Callable
 from typing import Final
 
+from syncline.model.forms import oversize
 from syncline.model.limits import VALUE_BYTES_MAX
 from syncline.model.value import Tagged, Value
-from syncline.peers.storing import oversize
 
 BINARY: Final = "binary"
 _LATIN1: Final = "".join(bytes([n]).decode("cp1252") if n not in (0x81, 0x8D, 0x8F, 0x90, 0x9D) else chr(n) for n in range(256))

@@ -12,12 +12,13 @@ from typing import Final, TypeAlias
 
 import msgspec
 
+from syncline.model.forms import oversize
 from syncline.model.limits import VALUE_BYTES_MAX
+from syncline.model.numbers import decimal_value, single, whole_value
 from syncline.model.schema import Kind
 from syncline.model.value import INT64_MAX, INT64_MIN, Tagged, Value, real
 from syncline.peers.mysql import charset
-from syncline.peers.numbers import decimal_value, single, whole_value
-from syncline.peers.storing import Unstorable, oversize
+from syncline.peers.storing import Unstorable
 
 Reader: TypeAlias = Callable[[bytes], Value]
 

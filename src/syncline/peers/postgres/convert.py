@@ -7,19 +7,19 @@ reals, and what SQLite keeps as text (dates, times, UUIDs, JSON, arrays) is text
 
 import math
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from decimal import Decimal
-from typing import Final, TypeAlias
+from typing import Final
 
 import msgspec
 
+from syncline.model import forms
+from syncline.model.forms import Reader
 from syncline.model.limits import VALUE_BYTES_MAX
+from syncline.model.numbers import single
 from syncline.model.schema import Kind
-from syncline.model.value import INT64_MAX, INT64_MIN, Tagged, Value, real
-from syncline.peers.numbers import decimal_value, single, whole_value
-from syncline.peers.storing import Unstorable, oversize
-
-Reader: TypeAlias = Callable[[bytes], Value]
+from syncline.model.value import INT64_MAX, INT64_MIN, Tagged, Value
+from syncline.peers.storing import Unstorable
 
 INTEGERS: Final = {21: (-(2**15), 2**15 - 1), 23: (-(2**31), 2**31 - 1), 20: (INT64_MIN, INT64_MAX), 26: (0, 2**32 - 1)}
 FLOAT4, FLOAT8 = 700, 701
@@ -98,46 +98,17 @@ _CHECKED: Final = frozenset({Kind.INTEGER, Kind.REAL, Kind.DECIMAL, Kind.BOOLEAN
 # -- from PostgreSQL ------------------------------------------------------------------------------------------------------
 
 
+def form_of(oid: int) -> str:
+    """The form in which the server writes this type (model.forms)."""
+    return forms.INTEGER if oid in INTEGERS else forms.REAL if oid in FLOATS else _FORMS.get(oid, forms.TEXT)
+
+
 def reader_of(oid: int) -> Reader:
     """What turns the server's text of this type into a value."""
-    if oid in INTEGERS:
-        return int
-    if oid in FLOATS:
-        return _read_float
-    return _READERS.get(oid, _read_text)
+    return forms.READERS[form_of(oid)]
 
 
-def _read_text(data: bytes) -> Value:
-    return data.decode() if len(data) <= VALUE_BYTES_MAX else oversize(data)
-
-
-def _read_padded(data: bytes) -> Value:
-    return data.rstrip(b" ").decode()  # blanks at the end of a char(n) are no part of its value
-
-
-def _read_bytes(data: bytes) -> Value:
-    return bytes.fromhex(data[2:].decode()) if len(data) <= 2 * VALUE_BYTES_MAX + 2 else oversize(data)
-
-
-def _read_bool(data: bytes) -> Value:
-    return 1 if data == b"t" else 0
-
-
-def _read_float(data: bytes) -> Value:
-    return real(float(data))
-
-
-def _read_numeric(data: bytes) -> Value:
-    if data.lstrip(b"-").isdigit():
-        return whole_value(int(data))
-    text = data.decode()
-    if "." in text:
-        text = text.rstrip("0").rstrip(".")
-        return decimal_value(text)
-    return real(float(text))  # NaN, Infinity, -Infinity
-
-
-_READERS: Final[dict[int, Reader]] = {BOOL: _read_bool, BYTEA: _read_bytes, NUMERIC: _read_numeric, BPCHAR: _read_padded}
+_FORMS: Final = {BOOL: forms.BOOLEAN, BYTEA: forms.HEX, NUMERIC: forms.DECIMAL, BPCHAR: forms.PADDED}
 
 
 # -- to PostgreSQL --------------------------------------------------------------------------------------------------------
