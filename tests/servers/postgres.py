@@ -97,13 +97,28 @@ class Server:
 
     def kill(self) -> None:
         """kill -9 of the server and of all its processes, as a power cut would leave it."""
-        assert self.process is not None
-        self.process.send_signal(signal.SIGSTOP)  # else it would start anew what is killed below
-        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
-        for child in children:
-            with suppress(ProcessLookupError):
-                os.kill(int(child), signal.SIGKILL)
+        self.freeze()  # else it would start anew what is killed below
+        self._signal_children(signal.SIGKILL)
         self._end(signal.SIGKILL)
+
+    def freeze(self) -> None:
+        """Stop all its processes where they stand: it takes connections, and answers nobody."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGSTOP)
+        self._signal_children(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let it go on after a freeze."""
+        assert self.process is not None
+        self._signal_children(signal.SIGCONT)
+        self.process.send_signal(signal.SIGCONT)
+
+    def _signal_children(self, number: int) -> None:
+        assert self.process is not None
+        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
+        for child in children.read_text().split() if children.exists() else ():
+            with suppress(ProcessLookupError):
+                os.kill(int(child), number)
 
     def _end(self, number: int) -> None:
         if self.process is not None and self.process.poll() is None:
@@ -112,7 +127,9 @@ class Server:
         self.process = None
 
     def remove(self) -> None:
-        """Stop it and remove its folder."""
+        """Stop it, frozen or not, and remove its folder."""
+        if self.process is not None:
+            self.thaw()
         self._end(signal.SIGQUIT)
         shutil.rmtree(self.folder, ignore_errors=True)
 

@@ -1,4 +1,4 @@
-"""A small TCP proxy on the loopback, whose connections a story can cut in the middle of a message."""
+"""A small TCP proxy on the loopback, whose connections a story can cut in the middle of a message, or have swallow all."""
 
 import socket
 import struct
@@ -10,7 +10,7 @@ _LINGER: Final = struct.pack("ii", 1, 0)
 
 
 class Proxy:
-    """Forwards connections to a port until it is told to cut them."""
+    """Forwards connections to a port until it is told otherwise."""
 
     def __init__(self, target: int) -> None:
         self._target = target
@@ -18,6 +18,7 @@ class Proxy:
         self.port = int(self._listener.getsockname()[1])
         self._lock = threading.Lock()
         self._open: list[socket.socket] = []
+        self._swallowed: set[socket.socket] = set()
         self.cuts = 0
         threading.Thread(target=self._accept, daemon=True).start()
 
@@ -31,13 +32,20 @@ class Proxy:
                 for source, sink in ((near, far), (far, near)):
                     threading.Thread(target=self._forward, args=(source, sink), daemon=True).start()
 
-    @staticmethod
-    def _forward(source: socket.socket, sink: socket.socket) -> None:
+    def _forward(self, source: socket.socket, sink: socket.socket) -> None:
         with suppress(OSError):
             while data := source.recv(4096):
-                sink.sendall(data)
-        with suppress(OSError):
-            sink.shutdown(socket.SHUT_RDWR)
+                if source not in self._swallowed:
+                    sink.sendall(data)
+        if source not in self._swallowed:
+            with suppress(OSError):
+                sink.shutdown(socket.SHUT_RDWR)
+
+    def swallow(self) -> int:
+        """From now on the connections that are open take everything and give nothing, nor tell of an end; how many."""
+        with self._lock:
+            self._swallowed.update(self._open)
+            return len(self._open) // 2
 
     def cut(self) -> int:
         """Reset every connection that is open; how many there were."""

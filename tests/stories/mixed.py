@@ -49,6 +49,17 @@ class Mixed:
         else:
             self.space.write(peer, *statements)
 
+    def detour(self, peer: str, port: int) -> None:
+        """Have the hub reach a peer's server by another port of this machine."""
+        text = self.space.config.read_text(encoding="utf-8")
+        direct = f":{self.servers[peer].port}/{self.databases[peer]}"
+        assert direct in text
+        self.space.config.write_text(text.replace(direct, f":{port}/{self.databases[peer]}"), encoding="utf-8")
+
+    def balances(self, peer: str) -> set[int]:
+        """The balances that there are at a peer: one, where every row was counted up alike."""
+        return {row[2] for row in self.rows(peer)}
+
     def rows(self, peer: str, table: str = "customers") -> list[tuple[Any, ...]]:
         """All rows of a table, in one order for all peers."""
         if peer in self.servers:
@@ -69,9 +80,10 @@ class Mixed:
         """What a comparison of all peers finds."""
         return self.space.verify()
 
-    def start(self) -> subprocess.Popen[bytes]:
-        """A hub as a process of its own, once all peers are live."""
-        self.space.hub = self.space.spawn("hub", "-m", "syncline", "run", str(self.space.config), "--json")
+    def start(self, *program: str) -> subprocess.Popen[bytes]:
+        """A hub as a process of its own, once all peers are live. `program`: what Python is to run instead of the command."""
+        words = program or ("-m", "syncline")
+        self.space.hub = self.space.spawn("hub", *words, "run", str(self.space.config), "--json")
         hub = self.space.hub
 
         def live() -> bool:

@@ -68,9 +68,7 @@ def test_f1_f2_f4_f5_a_hub_that_is_killed_again_and_again(pair: Mixed) -> None:
 
 def test_f15_a_connection_that_is_cut_again_and_again(pair: Mixed) -> None:
     proxy = Proxy(shared().port)
-    text = pair.space.config.read_text(encoding="utf-8")
-    direct, cut_off = f":{shared().port}/{pair.databases['munich']}", f":{proxy.port}/{pair.databases['munich']}"
-    pair.space.config.write_text(text.replace(direct, cut_off), encoding="utf-8")
+    pair.detour("munich", proxy.port)
     writers = Writers(pair)
     try:
         pair.start()

@@ -20,6 +20,7 @@ from syncline.peers.postgres.decode import Decoder
 from syncline.peers.postgres.features import PREFIX, STATE, object_name
 from syncline.peers.postgres.footprint import State, examine, fetch, position, read_state, watermark_of
 from syncline.peers.postgres.layout import load_layouts
+from syncline.peers.postgres.pulse import Pulse
 from syncline.peers.postgres.slot import note_broken, note_passed, take, trouble
 from syncline.peers.postgres.wire import Walsender
 
@@ -98,6 +99,7 @@ class Capture:
         self._asked = [one for one in self._asked if one > state.position]
         self._asked.insert(0, state.position if after is None or state.position > after else after)
         self._walsender = walsender = await Walsender.open(self._place)
+        pulse = Pulse(self._place)
         try:
             copy = f"{PREFIX}copy_{secrets.token_hex(8)}"
             self._main = await take(walsender, self._incarnation, object_name(self._incarnation), start.major, copy)
@@ -105,7 +107,9 @@ class Capture:
             walsender.tell(ask=True)
             first = True
             while True:
-                for message in await walsender.receive(_LOOK_SECONDS):
+                messages = await walsender.receive(_LOOK_SECONDS)
+                await pulse.check(walsender, heard=bool(messages))
+                for message in messages:
                     if message[0] == 107:  # k
                         walsender.keepalive(message)
                         if not assembler.inside:

@@ -3,6 +3,7 @@
 Every session is pinned, so that a value has one text whatever the role, the database or the environment prefer.
 """
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final, NamedTuple
@@ -46,6 +47,7 @@ _DEFAULTS: Final = {
     "client_encoding": "UTF8",
 }
 _LOOPBACK: Final = frozenset({"", "localhost", "127.0.0.1", "::1"})
+logging.getLogger("psycopg").addHandler(logging.NullHandler())  # what goes wrong is told by errors, not on the screen
 _TRUE: Final = {"true": True, "1": True, "false": False, "0": False}
 _LOGIN: Final = ("authentication failed", "no pg_hba.conf entry", "does not exist", "no password supplied", "not permitted")
 _CERTIFICATE: Final = ("certificate", "SSL", "root.crt")

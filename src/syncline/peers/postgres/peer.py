@@ -7,7 +7,7 @@ import asyncio
 import secrets
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing, asynccontextmanager, suppress
 from typing import Final, TypeVar
 
 from syncline.model import limits
@@ -25,11 +25,13 @@ from syncline.peers.postgres.capture import Capture, Recent
 from syncline.peers.postgres.connect import Connection, Place, errors, open_session, parse_url
 from syncline.peers.postgres.features import FEATURES, STATE
 from syncline.peers.postgres.layout import load_layouts
+from syncline.peers.postgres.pulse import sever
 from syncline.peers.protocol import Applied, Chunk, Digest, Identity
 
 _T = TypeVar("_T")
 _SETTLE_SECONDS: Final = 10.0
 _LOOK_SECONDS: Final = 0.002
+_HEAR_SECONDS: Final = 1.0
 
 
 class PostgresPeer:
@@ -137,8 +139,19 @@ class PostgresPeer:
                 async with aclosing(capture.stream(after)) as history:  # type: ignore[type-var]
                     async for transaction in history:
                         yield transaction
+        except PeerUnreachable:
+            await self._hang_up()
+            raise
         finally:
             self._captures.discard(capture)
+
+    async def _hang_up(self) -> None:
+        """Have whoever waits for a server that is gone hear of it: by itself that wait would not end."""
+        sever(self._writer)
+        sever(self._reader)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_HEAR_SECONDS), self._writing, self._reading:
+                return
 
     async def position(self) -> Position:
         """See the protocol."""

@@ -41,6 +41,11 @@ class Walsender:
         self.ends = 0
         self.confirmed = 0  # the server may forget what is before
 
+    @property
+    def pid(self) -> int:
+        """The server's process that sends."""
+        return self._pgconn.backend_pid
+
     @classmethod
     async def open(cls, place: Place) -> "Walsender":
         """A session that does not stream yet."""
