@@ -41,11 +41,12 @@ _NUMBERS: Final = count(1)
 class Server:
     """A server that listens on 127.0.0.1 and on a socket in its folder. User `postgres` needs no password.
 
-    `major`: of which version; the default one if nothing is said.
+    `major`: of which version; the default one if nothing is said. `primary`: the server that this is a standby of.
     """
 
     settings: dict[str, str] = field(default_factory=dict)
     major: int | None = None
+    primary: "Server | None" = None
     folder: Path = field(init=False)
     port: int = field(init=False)
     process: subprocess.Popen[bytes] | None = field(default=None, init=False)
@@ -56,14 +57,20 @@ class Server:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
-        words = ["-D", str(self.data), "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync", "--locale=C.UTF-8"]
-        subprocess.run([self.program("initdb"), *words], check=True, capture_output=True, cwd="/", **as_other())
+        if self.primary is not None:
+            self.primary.back_up(self.data, "--write-recovery-conf")
+        else:
+            words = ["-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync", "--locale=C.UTF-8"]
+            self._call("initdb", "-D", str(self.data), *words)
         self.start()
         atexit.register(self.remove)
 
     def program(self, name: str) -> str:
         """A program of this server's version."""
         return str(binaries(self.major) / name)
+
+    def _call(self, name: str, *words: str) -> None:
+        subprocess.run([self.program(name), *words], check=True, capture_output=True, cwd="/", **as_other())
 
     @property
     def data(self) -> Path:
@@ -100,6 +107,11 @@ class Server:
         self.freeze()  # else it would start anew what is killed below
         self._signal_children(signal.SIGKILL)
         self._end(signal.SIGKILL)
+
+    def back_up(self, place: Path, *words: str) -> None:
+        """A base backup of it while it runs."""
+        url = self.url("postgres")
+        self._call("pg_basebackup", "-d", url, "-D", str(place), "--checkpoint=fast", "--no-sync", *words)
 
     def freeze(self) -> None:
         """Stop all its processes where they stand: it takes connections, and answers nobody."""

@@ -26,7 +26,11 @@ class Proxy:
         with suppress(OSError):
             while True:
                 near, _ = self._listener.accept()
-                far = socket.create_connection(("127.0.0.1", self._target))
+                try:
+                    far = socket.create_connection(("127.0.0.1", self._target))
+                except OSError:
+                    near.close()
+                    continue
                 with self._lock:
                     self._open += [near, far]
                 for source, sink in ((near, far), (far, near)):
@@ -40,6 +44,10 @@ class Proxy:
         if source not in self._swallowed:
             with suppress(OSError):
                 sink.shutdown(socket.SHUT_RDWR)
+
+    def aim(self, target: int) -> None:
+        """Forward new connections to another port."""
+        self._target = target
 
     def swallow(self) -> int:
         """From now on the connections that are open take everything and give nothing, nor tell of an end; how many."""
