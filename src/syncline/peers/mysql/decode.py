@@ -135,8 +135,9 @@ class Decoder:
     ) -> None:
         self._peer, self._layouts, self._plain = peer, layouts, plain or {}
         self._prefix = bytes([len(schema.encode())]) + schema.encode() + b"\0"
-        self._known: dict[bytes, Relation | None] = {}  # by what the map says
-        self._current: dict[bytes, Relation | None] = {}  # by the number that rows name it by
+        self._known: dict[bytes, Relation | PeerChanged | None] = {}  # by what the map says
+        self._current: dict[bytes, Relation | PeerChanged | None] = {}  # by the number that rows name it by
+        self._turns = sorted({upto for layout in layouts.values() for upto, _ in layout.widths})
         self.relations: list[Relation] = []
         self.at = 0  # where in history the events that come next stand: the major part of a position
 
@@ -145,21 +146,38 @@ class Decoder:
         self._current.clear()
 
     def table(self, event: bytes) -> None:
-        """Learn which table a number stands for from here on. Raises PeerChanged if a captured column is gone."""
+        """Learn which table a number stands for from here on. What is wrong with it is raised by who asks for it."""
+        if self._turns and self.at >= self._turns[0]:
+            self._turns = [turn for turn in self._turns if turn > self.at]
+            self._known.clear()
         content = event[HEAD + 8 :]
         if content in self._known:
             self._current[number_of(event)] = self._known[content]
         elif not content.startswith(self._prefix):
             self._current[number_of(event)] = None
         else:
-            self._current[number_of(event)] = self._known[content] = self._relation(table_map(event))
+            self._current[number_of(event)] = self._known[content] = self._find(event)
 
     def relation(self, event: bytes) -> Relation | None:
-        """The table that a row event is about, None if nobody asks. Raises PeerChanged for one that was not announced."""
-        number = number_of(event)
-        if number not in self._current:
-            raise self._changed(None, "the binary log cannot be read", "rows of a table that it did not describe", "")
-        return self._current[number]
+        """The table that a row event is about, None if nobody asks.
+
+        Raises PeerChanged if a captured column is gone, and for a table that was not announced.
+        """
+        try:
+            found = self._current[number_of(event)]
+        except KeyError:
+            raise self._changed(
+                None, "the binary log cannot be read", "it has rows of a table that it did not describe"
+            ) from None
+        if isinstance(found, PeerChanged):
+            raise found
+        return found
+
+    def _find(self, event: bytes) -> Relation | PeerChanged | None:
+        try:
+            return self._relation(table_map(event))
+        except PeerChanged as damage:
+            return damage
 
     def _relation(self, table: TableMap) -> Relation | None:
         layout = self._layouts.get(table.name)
@@ -169,7 +187,7 @@ class Decoder:
         if "" in names:
             what, why = "the binary log does not name its columns", "binlog_row_metadata was not FULL when it was written"
             raise self._changed(layout, what, why, "SET GLOBAL binlog_row_metadata = FULL; then let the peer join again")
-        columns = _captured(layout, names) if layout is not None else _MARK
+        columns = _captured(layout, names, self.at) if layout is not None else _MARK
         lost = [name for name in columns if name not in names]
         if lost:
             what, why = "columns of a captured table were dropped or renamed", f"there is no {', '.join(lost)} any more"
@@ -193,11 +211,13 @@ class Decoder:
 
     def changes(self, held: Sequence[tuple[Relation, bytes]]) -> list[Change]:
         """What row events tell, in order. Raises PeerChanged where they cannot be read."""
+        return [change for items in self.parts(held) for change in flat(items)]
+
+    def parts(self, held: Sequence[tuple[Relation, bytes]]) -> list[Sequence[Item]]:
+        """What each row event tells. Those of one kind about one table are read together. Raises as `changes`."""
         groups: dict[tuple[int, int], list[int]] = {}
         for place, (relation, event) in enumerate(held):
             groups.setdefault((relation.number, _OPS[event[4]]), []).append(place)
-        if len(groups) == 1:
-            return flat(self._alike(held)[0])
         items: list[Sequence[Item]] = [()] * len(held)
         for places in groups.values():
             found, counts = self._alike([held[place] for place in places])
@@ -205,7 +225,7 @@ class Decoder:
             for place, count in zip(places, counts, strict=True):
                 items[place] = found[start : start + count]
                 start += count
-        return [change for part in items for change in flat(part)]
+        return items
 
     def _alike(self, held: Sequence[tuple[Relation, bytes]]) -> tuple[Sequence[Item], list[int]]:
         """The changes of events of one kind about one table, by columns; and how many rows each event has."""
@@ -222,8 +242,7 @@ class Decoder:
             raise self._changed(layout, "changes of a table cannot be read", why) from damage
 
     def _items(self, relation: Relation, layout: Layout, kind: int, rows: list[list[Any]]) -> Sequence[Item]:
-        width = layout.width_at(self.at) if layout.widths else len(relation.places)
-        places, readers, name = relation.places[:width], relation.readers[:width], layout.collection
+        places, readers, name = relation.places, relation.readers, layout.collection
         if not rows:
             return []
         columns = list(zip(*(rows[::2] if kind == _UPDATE else rows), strict=True))
@@ -247,12 +266,11 @@ class Decoder:
         return PeerChanged(what, why=why, hint=hint, peer=self._peer, **where)
 
 
-def _captured(layout: Layout, names: Sequence[str]) -> tuple[str, ...]:
-    """The columns to read: not those at the end that are captured since they were added, where this is from before."""
-    columns = layout.columns
-    lost = [name for name in columns if name not in names]
-    if lost and tuple(lost) == columns[-len(lost) :] and len(columns) - len(lost) >= layout.width_at(0):
-        return columns[: -len(lost)]
+def _captured(layout: Layout, names: Sequence[str], at: int) -> tuple[str, ...]:
+    """The columns to read at a place of history: without those that are captured only since they were added at the end."""
+    columns = layout.columns[: layout.width_at(at)]
+    while columns and columns[-1] not in names and len(columns) > layout.width_at(0):
+        columns = columns[:-1]
     return columns
 
 

@@ -25,6 +25,11 @@ class Held:
     def __len__(self) -> int:
         return self._filed + len(self._rows)
 
+    @property
+    def is_filed(self) -> bool:
+        """Whether some of it is in a file."""
+        return self._filed > 0
+
     def add(self, relation: Relation, event: bytes) -> None:
         """Hold one more."""
         self._rows.append((relation, event))
