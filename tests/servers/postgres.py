@@ -42,17 +42,19 @@ class Server:
     """A server that listens on 127.0.0.1 and on a socket in its folder. User `postgres` needs no password.
 
     `major`: of which version; the default one if nothing is said. `primary`: the server that this is a standby of.
+    `under`: where its folder is to be.
     """
 
     settings: dict[str, str] = field(default_factory=dict)
     major: int | None = None
     primary: "Server | None" = None
+    under: Path | None = None
     folder: Path = field(init=False)
     port: int = field(init=False)
     process: subprocess.Popen[bytes] | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
-        self.folder = Path(tempfile.mkdtemp(prefix="syncline-pg-"))
+        self.folder = Path(tempfile.mkdtemp(prefix="syncline-pg-", dir=self.under))
         give(self.folder)
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
@@ -101,6 +103,11 @@ class Server:
     def stop(self) -> None:
         """A fast shutdown."""
         self._end(signal.SIGINT)
+
+    @property
+    def is_up(self) -> bool:
+        """Whether its main process runs: a server that cannot write its log ends by itself."""
+        return self.process is not None and self.process.poll() is None
 
     def kill(self) -> None:
         """kill -9 of the server and of all its processes, as a power cut would leave it."""
