@@ -1,6 +1,7 @@
 """`syncline run`: serve the space until stopped, or until everything is delivered and compared."""
 
 import asyncio
+import gc
 import signal
 from contextlib import suppress
 from typing import Annotated
@@ -17,6 +18,9 @@ from syncline.cli.prepare import space_of
 from syncline.cli.render import Screen
 from syncline.cli.status import show
 
+# rows in flight are many objects and no cycles: looking through them all the time would take a fifth of the processor
+_GARBAGE = (100_000, 50, 100)
+
 
 def run(
     config: Config = None,
@@ -31,6 +35,8 @@ def run(
     Stops gracefully on Ctrl-C or SIGTERM; a second one stops at once.
     """
     screen = Screen(as_json)
+    gc.freeze()
+    gc.set_threshold(*_GARBAGE)
     report, caught = asyncio.run(_serve(facade.hub_for(space_of(config_path(config, option))), until_idle, screen))
     screen.data(report)
     show(screen, report)

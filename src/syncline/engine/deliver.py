@@ -74,6 +74,11 @@ class Withheld(Collection[Where]):
                     self._unjoined.pass_over(name, where)
 
 
+def _who_deletes(entries: Sequence[Entry]) -> str:
+    by = {entry.peer or "a person" for entry in entries if any(change.after is None for change in entry.changes)}
+    return ", ".join(sorted(by))
+
+
 class Deliver:
     """Delivery to one peer."""
 
@@ -144,8 +149,7 @@ class Deliver:
             return
         if self._guard.exceeds(batch, monotonic(), self._record.approved):
             self._guard.count(await self._count())
-        by = {entry.peer or "a person" for entry in entries if any(change.after is None for change in entry.changes)}
-        self._guard.check(batch, monotonic(), self._record.approved, ", ".join(sorted(by)))
+        self._guard.check(batch, monotonic(), self._record.approved, lambda: _who_deletes(entries))
         await self._drain(DRAIN_SECONDS)
         await self._apply(batch)
 

@@ -1,6 +1,6 @@
 """The guard: a brake on mass deletes at a peer. It holds the peer and asks; everything else goes on (torture F37, P16)."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from syncline.model.errors import GuardTripped
@@ -42,19 +42,21 @@ class Guard:
                     return name
         return ""
 
-    def check(self, batch: Batch, now: float, approved: Offset, by: str = "") -> None:
+    def check(self, batch: Batch, now: float, approved: Offset, by: Callable[[], str] = str) -> None:
         """Take this batch into account. Raises GuardTripped if it goes over. `by`: whose deletes they are, for people."""
         name = self.exceeds(batch, now, approved)
         deletes = _deletes(batch)
         if name:
             total = self._deleted.get(name, 0) + deletes[name]
             self._held[name] = max(batch.upto, self._held.get(name, 0))
+            deleters = by()
+            whose = f", by {deleters}" if deleters else ""
             raise GuardTripped(
                 f"{counted(total, 'delete')} would hit {counted(self._rows.get(name, 0), 'row')}",
                 peer=self.peer,
                 collection=name,
                 offset=batch.upto,
-                why=f"more than {self.settings.guard_delete_share:.0%} of the collection within a minute{by and f', by {by}'}",
+                why=f"more than {self.settings.guard_delete_share:.0%} of the collection within a minute{whose}",
                 hint=f"approve: 'syncline resume {self.peer} --approve'; or first put the rows back where they were deleted",
             )
         if batch.upto > approved:

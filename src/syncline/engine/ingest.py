@@ -14,11 +14,11 @@ import msgspec
 
 from syncline.engine.clock import Clock, monotonic
 from syncline.engine.retry import Backoff, is_transient
-from syncline.engine.state import State
+from syncline.engine.state import Stage, State
 from syncline.engine.tail import Tail
 from syncline.log.protocol import Log
 from syncline.merge.policy import RuleBook
-from syncline.merge.transact import settle
+from syncline.merge.transact import is_undisturbed, settle
 from syncline.merge.window import Window
 from syncline.model.change import Change, Refusal, Transaction, weigh
 from syncline.model.entry import Entry, Kind
@@ -215,7 +215,8 @@ class Ingest:
     ) -> None:
         for entry in entries:
             self._state.reach(entry)
-            for conflict in (one for change in entry.changes if change.verdict for one in change.verdict.conflicts):
+            contended = () if entry.blocks else entry.changes
+            for conflict in (one for change in contended if change.verdict for one in change.verdict.conflicts):
                 self._emit(Event("conflict", entry.peer, detail={"rule": conflict.rule, "kind": conflict.kind}))
         if entries:
             self.tail.extend(entries)
@@ -245,9 +246,15 @@ class Ingest:
         self._state.confirm(record, transaction.context)
         if not transaction.changes or (record.position is not None and transaction.position <= record.position):
             return made
+        time = self.time_of(transaction, item.source.clock_offset)
+        if transaction.split is not None and not (
+            record.footing is Stage.LIVE and is_undisturbed(self._window, transaction, time)
+        ):
+            for part in transaction.split():  # one by one where it matters to somebody
+                made += self._accept(Captured(item.source, part), offset + len(made))
+            return made
         admitted = item.source.admit(transaction)
         if admitted.changes:
-            time = self.time_of(transaction, item.source.clock_offset)
             made.append(settle(self._window, self._book, admitted, offset + len(made), time))
             self._take(made[-1])
         return made

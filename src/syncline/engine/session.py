@@ -97,6 +97,10 @@ class Session:
 
     def admit(self, transaction: Transaction) -> Transaction:
         """Drop changes of collections it only receives, or that are not configured; hold those of rows not joined yet."""
+        if transaction.blocks:
+            transaction = self._admit_blocks(transaction)
+            if self.record.footing is not Stage.JOINING:
+                return transaction
         changes = transaction.changes
         if not self._heard.issuperset([change.collection for change in changes]):
             kept = tuple(change for change in changes if change.collection in self._heard)
@@ -105,6 +109,14 @@ class Session:
         if self.record.footing is Stage.JOINING:
             changes = self._joiner.admit(self.name, transaction, changes)
         return transaction if changes is transaction.changes else _with(transaction, changes)
+
+    def _admit_blocks(self, transaction: Transaction) -> Transaction:
+        kept = tuple(block for block in transaction.blocks if block.collection in self._heard)
+        if len(kept) == len(transaction.blocks):
+            return transaction
+        count = sum(block.count for block in transaction.blocks if block not in kept)
+        self._emit(Event("change.ignored", self.name, count=count))
+        return msgspec.structs.replace(transaction, changes=(), blocks=kept)
 
     def logged(self, transaction: Transaction) -> None:
         """The log has this transaction: note how far, wake whoever drains."""

@@ -190,7 +190,7 @@ class State:
             self._follow(self.peer(entry.peer), entry.offset, entry.context, entry.position)
         for settled in (entry.body or {}).get("settles", ()):
             self.open.pop(settled, None)
-        for row, change in enumerate(entry.changes):
+        for row, change in enumerate(() if entry.blocks else entry.changes):
             if change.verdict is None:
                 continue
             for place, conflict in enumerate(change.verdict.conflicts):

@@ -7,6 +7,7 @@ from operator import itemgetter, ne
 
 import msgspec
 
+from syncline.mapping.bulk import Blocks, rest_of, whole_blocks, writes_of
 from syncline.model.change import Change
 from syncline.model.entry import DATA_KINDS, Entry, Kind
 from syncline.model.schema import Collection as Shape
@@ -50,13 +51,24 @@ def project(entries: Sequence[Entry], target: Target, blocked: Collection[tuple[
     upto = rows = 0
     fingerprint = ""
     peer, held = target.peer, bool(blocked)
+    bulk: Blocks = {} if held else whole_blocks(entries, peer, effects)
+    writes: list[Write] = []
+    for name, blocks in list(bulk.items()):
+        made = writes_of(blocks, target.shapes[name], target.counters[name])
+        if made is None:
+            del bulk[name]
+        else:
+            writes += made
+            rows += sum([len(write.keys) for write in made])
     if entries:
         upto, fingerprint = entries[-1].offset, entries[-1].fingerprint
     for entry in entries:
         if (entry.to and entry.to != peer) or entry.kind not in DATA_KINDS:
             continue
         own = entry.peer == peer and entry.kind is Kind.CHANGE
-        for change in entry.changes:
+        if own and entry.blocks:
+            continue
+        for change in rest_of(entry, bulk):
             verdict, key = change.verdict, change.key
             if own and (verdict is None or not verdict.correct):
                 continue
@@ -71,7 +83,6 @@ def project(entries: Sequence[Entry], target: Target, blocked: Collection[tuple[
                 keyed[key] = Full(change.after) if whole else change
             else:
                 keyed[key] = _fold(earlier, change, target.counters[change.collection], whole=whole)
-    writes: list[Write] = []
     for name, keyed in effects.items():
         if not keyed:
             continue

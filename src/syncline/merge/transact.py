@@ -2,7 +2,8 @@
 
 from syncline.merge.policy import RuleBook
 from syncline.merge.resolve import Arrival, resolve
-from syncline.merge.window import Record, Window, is_plain
+from syncline.merge.window import View, Window, is_plain
+from syncline.model.block import Block
 from syncline.model.change import Change, Transaction
 from syncline.model.entry import Entry, Kind
 from syncline.model.stamp import Micros, Offset
@@ -14,14 +15,36 @@ def settle(window: Window, book: RuleBook, transaction: Transaction, offset: Off
     Changes of keys that no other peer touched go through as they are; only the others are resolved row by row. A transaction
     of peer '' is a person's or a repair's decision: nobody's own, so it is always resolved, and everyone gets its outcome.
     """
-    peer, changes = transaction.peer, transaction.changes
-    if peer and _undisturbed(window, changes, peer, time):
+    peer, changes, blocks = transaction.peer, transaction.changes, transaction.blocks
+    outcome: tuple[Change, ...] = ()
+    if blocks and is_undisturbed(window, transaction, time):
+        for block in blocks:
+            window.record_block(block, offset, peer, time)
+    elif peer and not blocks and _undisturbed(window, changes, peer, time):
         _record_plain(window, changes, offset, peer, time)
         outcome = changes
     else:
         outcome = tuple([_settle_one(window, book, transaction, change, offset, time) for change in changes])
+        blocks = ()
     kind = Kind.CHANGE if peer else Kind.SETTLE
-    return Entry(offset, kind, peer, transaction.position, transaction.context, time, outcome)
+    return Entry(offset, kind, peer, transaction.position, transaction.context, time, outcome, blocks=blocks)
+
+
+def is_undisturbed(window: Window, transaction: Transaction, time: Micros) -> bool:
+    """Whether the blocks of a transaction can go through as they are: nobody else touched their keys."""
+    return bool(transaction.peer) and all(_is_free(window, block, transaction.peer, time) for block in transaction.blocks)
+
+
+def _is_free(window: Window, block: Block, peer: str, time: Micros) -> bool:
+    slots = window.of(block.collection)
+    if slots.keys().isdisjoint(block.keys):
+        return True
+    first, _ = block.span(time)
+    for key in block.keys:
+        slot = slots.get(key)
+        if slot is not None and (isinstance(slot, View) or slot.peer != peer or slot.time > first):
+            return False
+    return True
 
 
 def _undisturbed(window: Window, changes: tuple[Change, ...], peer: str, time: Micros) -> bool:
@@ -32,7 +55,7 @@ def _undisturbed(window: Window, changes: tuple[Change, ...], peer: str, time: M
             collection = change.collection
             slots = window.of(collection)
         slot = slots.get(change.key)
-        if slot is not None and not (type(slot) is Record and slot.peer == peer and slot.time <= time):
+        if slot is not None and (isinstance(slot, View) or slot.peer != peer or slot.time > time):
             return False
     return True
 

@@ -1,8 +1,9 @@
 """The window: what the log holds for every key that some peer has not confirmed yet. State, no decisions, no I/O.
 
-A slot of a key that only one peer touched is a chain of plain records (tuples: cheap, one per change). As soon as more
-than one peer, a correction or a fill is involved it is folded into a `View`. When a key is not in the window, every peer
-has it, and a change's own before-image is the current row. See docs/decisions/0001 and 0003.
+A slot of a key that only one peer touched is a chain of plain records (tuples: cheap, one per change), or the one run that
+all keys of a block share. As soon as more than one peer, a correction or a fill is involved it is folded into a `View`. When
+a key is not in the window, every peer has it, and a change's own before-image is the current row. See docs/decisions/0001
+and 0003.
 """
 
 from collections import deque
@@ -11,7 +12,8 @@ from typing import NamedTuple, TypeAlias
 
 import msgspec
 
-from syncline.model.change import Change, Verdict
+from syncline.model.block import Block
+from syncline.model.change import Change, Verdict, change_of
 from syncline.model.entry import Entry, Kind
 from syncline.model.limits import CHAIN_LENGTH_MAX
 from syncline.model.stamp import NOBODY, Micros, Offset, Stamp
@@ -25,8 +27,19 @@ class Record(NamedTuple):
     peer: str
     time: Micros
     change: Change
-    prev: "Record | None"
+    prev: "Record | Run | None"
     length: int
+
+
+class Run(NamedTuple):
+    """The plain changes of a block in the window, for all its keys at once; where nothing was in the window before."""
+
+    offset: Offset
+    peer: str
+    time: Micros  # of the last of its rows
+    block: Block
+    entry_time: Micros
+    length: int = 1
 
 
 ROW = -1  # the place that stands for the row itself
@@ -71,7 +84,7 @@ class Parked(NamedTuple):
     retried: Offset = 0
 
 
-Slot: TypeAlias = Record | View
+Slot: TypeAlias = Record | Run | View
 Slots: TypeAlias = dict[Key, Slot]
 
 
@@ -83,18 +96,23 @@ def is_plain(verdict: Verdict | None) -> bool:
     return verdict is None or not (verdict.correct or verdict.full or verdict.merged or verdict.time or verdict.conflicts)
 
 
-def fold(slot: Slot | None) -> View | None:
-    """The view of a slot: walks a chain of plain records from its oldest."""
+def fold(slot: Slot | None, key: Key) -> View | None:
+    """The view of a key's slot: walks a chain of plain records from its oldest."""
     if slot is None or isinstance(slot, View):
         return slot
-    chain: list[Record] = []
-    record: Record | None = slot
+    chain: list[Record | Run] = []
+    record: Record | Run | None = slot
     while record is not None:
         chain.append(record)
-        record = record.prev
+        record = record.prev if isinstance(record, Record) else None
     view: View | None = None
     for record in reversed(chain):
-        view = grow(view, record.change, record.offset, record.peer, record.time)
+        if isinstance(record, Record):
+            view = grow(view, record.change, record.offset, record.peer, record.time)
+            continue
+        for place in record.block.places(key):
+            time = record.block.time(place, record.entry_time)
+            view = grow(view, change_of(record.block, place), record.offset, record.peer, time)
     return view
 
 
@@ -205,7 +223,7 @@ class Window:
     def view(self, collection: str, key: Key) -> View | None:
         """What the log holds for a key, or None if every peer has it. Stamps that every peer has are left out, so that a
         decision does not depend on what happens to be released (a restart would change it)."""
-        view = fold(self.of(collection).get(key))
+        view = fold(self.of(collection).get(key), key)
         if view is None:
             return None
         forgotten = self._forgotten(collection, key, view.fills)
@@ -250,14 +268,28 @@ class Window:
             prev = slots.get(key)
             if prev is None:
                 slots[key] = Record(offset, peer, time, change, None, 1)
-            elif isinstance(prev, Record) and prev.peer == peer and prev.length < CHAIN_LENGTH_MAX:
+            elif not isinstance(prev, View) and prev.peer == peer and prev.length < CHAIN_LENGTH_MAX:
                 slots[key] = Record(offset, peer, time, change, prev, prev.length + 1)
             else:
-                self._put(change, grow(fold(prev), change, offset, peer, time))
+                self._put(change, grow(fold(prev, key), change, offset, peer, time))
                 continue
             keys.append(key)
         if keys:
             self._line(peer).append((offset, collection, keys))
+
+    def record_block(self, block: Block, offset: Offset, peer: str, entry_time: Micros) -> None:
+        """Record the plain changes of a block: as a run, but for keys that are in the window already."""
+        slots, keys = self.of(block.collection), block.keys
+        run = Run(offset, peer, block.span(entry_time)[1], block, entry_time)
+        if not slots.keys().isdisjoint(keys):
+            known = dict.fromkeys([key for key in keys if key in slots])
+            for place in [place for key in known for place in block.places(key)]:
+                change = change_of(block, place)
+                self.record_plain(block.collection, (change,), offset, peer, block.time(place, entry_time))
+            keys = [key for key in keys if key not in known]
+        slots.update(dict.fromkeys(keys, run))
+        if keys:
+            self._line(peer).append((offset, block.collection, keys))
 
     def record_change(self, change: Change, offset: Offset, peer: str, time: Micros) -> None:
         """Record one settled change."""
@@ -280,6 +312,9 @@ class Window:
     def replay(self, entry: Entry) -> None:
         """Record an entry read back from the log, exactly as it was recorded when it was made."""
         match entry.kind:
+            case Kind.CHANGE if entry.blocks:
+                for block in entry.blocks:
+                    self.record_block(block, entry.offset, entry.peer, entry.time)
             case Kind.CHANGE:
                 for change in entry.changes:
                     if is_plain(change.verdict):

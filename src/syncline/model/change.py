@@ -1,10 +1,12 @@
 """Changes and transactions: what a peer did, row by row, in its own commit order."""
 
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Callable, Iterator, Sequence
+from itertools import chain
+from typing import Final, cast, overload
 
 import msgspec
 
+from syncline.model.block import Block
 from syncline.model.conflict import Conflict
 from syncline.model.stamp import Micros, Offset, Position
 from syncline.model.value import Key, Row
@@ -47,10 +49,60 @@ class Change(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 def weigh(changes: Sequence[Change]) -> int:
     """About how many bytes changes take in memory: from a few of them, spread evenly, when there are many."""
+    if type(changes) is Rows:
+        return sum([block.weight for block in changes.blocks])
     step = len(changes) // WEIGHED_ROWS_MAX + 1
     images = [image for change in changes[::step] for image in (change.before, change.after) if image is not None]
     texts = [value for image in images for value in image if type(value) is str or type(value) is bytes]
     return len(changes) * CHANGE_BYTES + step * sum(map(len, texts))
+
+
+class Rows(Sequence[Change]):
+    """The changes of blocks, made when first looked at."""
+
+    __slots__ = ("_made", "blocks")
+
+    def __init__(self, blocks: tuple[Block, ...]) -> None:
+        self.blocks = blocks
+        self._made: tuple[Change, ...] | None = None
+
+    def _changes(self) -> tuple[Change, ...]:
+        if self._made is None:
+            self._made = tuple(chain.from_iterable(map(changes_of, self.blocks)))
+        return self._made
+
+    def __len__(self) -> int:
+        return sum([block.count for block in self.blocks])
+
+    @overload
+    def __getitem__(self, place: int) -> Change: ...
+    @overload
+    def __getitem__(self, place: slice) -> tuple[Change, ...]: ...
+    def __getitem__(self, place: int | slice) -> Change | tuple[Change, ...]:
+        return self._changes()[place]
+
+    def __iter__(self) -> Iterator[Change]:
+        return iter(self._changes())
+
+    def __eq__(self, other: object) -> bool:
+        return self._changes() == tuple(other) if isinstance(other, Sequence) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self._changes())
+
+    def __repr__(self) -> str:
+        return repr(self._changes())
+
+
+def changes_of(block: Block) -> list[Change]:
+    """The changes of a block, row by row."""
+    name = block.collection
+    return [Change(name, key, old, new) for key, old, new in zip(block.keys, *block.images(), strict=True)]
+
+
+def change_of(block: Block, place: int) -> Change:
+    """One row's change."""
+    return Change(block.collection, block.keys[place], *block.image(place))
 
 
 class Refusal(msgspec.Struct, frozen=True, array_like=True):
@@ -66,7 +118,9 @@ class Transaction(msgspec.Struct, frozen=True, array_like=True):
     """One committed transaction of a peer, or only the news that its watermark moved (then `changes` is empty).
 
     `context` is the last watermark before it in the peer's own history. `refused` lists rows that the apply transaction of
-    watermark `context` left out. `time` is the commit time by the peer's clock.
+    watermark `context` left out. `time` is the commit time by the peer's clock. Where rows come by columns they are in
+    `blocks`, and `changes` shows them. Several transactions that were committed one after the other may come as one, by
+    `blocks` alone; `split` then gives them one by one.
     """
 
     peer: str
@@ -75,3 +129,9 @@ class Transaction(msgspec.Struct, frozen=True, array_like=True):
     time: Micros
     changes: tuple[Change, ...] = ()
     refused: tuple[Refusal, ...] = ()
+    blocks: tuple[Block, ...] = ()
+    split: Callable[[], "Sequence[Transaction]"] | None = None
+
+    def __post_init__(self) -> None:
+        if self.blocks:
+            msgspec.structs.force_setattr(self, "changes", cast(tuple[Change, ...], Rows(self.blocks)))

@@ -10,11 +10,14 @@ from typing import Any, Final
 import msgspec
 import xxhash
 
+from syncline.model.block import Block
+from syncline.model.change import Rows
 from syncline.model.entry import Entry
 from syncline.model.errors import CodecError
 from syncline.model.value import ABSENT, Absent, Tagged, Value
 
-VERSION: Final = 1
+VERSION: Final = 2  # 2: entries may have blocks
+VERSIONS: Final = frozenset({1, VERSION})  # that can be read
 _PREFIX: Final = bytes([VERSION])
 _EXT_ABSENT: Final = 1
 _EXT_TAGGED: Final = 2
@@ -38,12 +41,22 @@ def _enc(value: object) -> object:
             return msgspec.msgpack.Ext(_EXT_TAGGED, f"{kind}\0{text}".encode())
         case Absent():
             return msgspec.msgpack.Ext(_EXT_ABSENT, b"")
+        case Block():
+            return value.wire()
+        case Rows():
+            return ()  # its blocks travel
         case _:
             raise CodecError(f"a {type(value).__name__} is not a value", hint="report this: a door let it in")
 
 
+def _dec(kind: type, data: object) -> object:
+    if kind is Block and isinstance(data, list | tuple):
+        return Block.from_wire(data)
+    raise CodecError(f"a {kind.__name__} cannot be read")
+
+
 _ENCODER: Final = msgspec.msgpack.Encoder(enc_hook=_enc)
-_ENTRIES: Final = msgspec.msgpack.Decoder(tuple[Entry, ...], ext_hook=_ext)
+_ENTRIES: Final = msgspec.msgpack.Decoder(tuple[Entry, ...], ext_hook=_ext, dec_hook=_dec)
 _PARTS: Final = msgspec.msgpack.Decoder(tuple[msgspec.Raw, ...])
 _ROW: Final = msgspec.msgpack.Decoder(tuple[Any, ...], ext_hook=_ext)
 _VALUES: Final = frozenset({type(None), int, str, bytes, Tagged, Absent})
@@ -84,7 +97,7 @@ def join_entries(parts: Sequence[msgspec.Raw]) -> bytes:
 
 def check_version(data: bytes | memoryview) -> None:
     """Raise CodecError unless the first byte is a version this Syncline reads."""
-    if not len(data) or data[0] != VERSION:
+    if not len(data) or data[0] not in VERSIONS:
         found = data[0] if len(data) else "nothing"
         raise CodecError(f"format version {found} is not {VERSION}", hint="use the Syncline that wrote it, or a newer one")
 

@@ -1,11 +1,12 @@
 """Entries of the log: the only durable state Syncline owns. Everything else is a fold over them."""
 
 from enum import StrEnum
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 
-from syncline.model.change import Change
+from syncline.model.block import Block
+from syncline.model.change import Change, Rows
 from syncline.model.stamp import Micros, Offset, Position
 
 
@@ -32,7 +33,8 @@ class Entry(msgspec.Struct, frozen=True, array_like=True):
     """One entry: a source transaction's outcome, or a control record.
 
     `peer` is the origin ('' for Syncline itself), `position` its commit there, `context` the watermark it had seen, `time`
-    its commit time corrected by the peer's measured clock offset. `to` restricts delivery to one peer.
+    its commit time corrected by the peer's measured clock offset. `to` restricts delivery to one peer. Plain changes may be in
+    `blocks`; `changes` shows them.
     """
 
     offset: Offset
@@ -44,6 +46,11 @@ class Entry(msgspec.Struct, frozen=True, array_like=True):
     changes: tuple[Change, ...] = ()
     to: str = ""
     body: dict[str, Any] | None = None
+    blocks: tuple[Block, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.blocks:
+            msgspec.structs.force_setattr(self, "changes", cast(tuple[Change, ...], Rows(self.blocks)))
 
     @property
     def fingerprint(self) -> str:
@@ -63,4 +70,6 @@ class Entry(msgspec.Struct, frozen=True, array_like=True):
     @property
     def has_notes(self) -> bool:
         """Whether a reader of control records and conflicts must see it."""
+        if self.blocks:
+            return False
         return self.kind is not Kind.CHANGE or any(change.verdict is not None for change in self.changes)

@@ -19,6 +19,8 @@ class Unstorable(Exception):
 
 def columns_of(write: Write, key_parts: int) -> list[Sequence[Value]]:
     """The values to bind, by columns: the key's, where an update needs them, then the row's."""
+    if write.series:
+        return [one.values for one in write.series]
     keys: list[Sequence[Value]] = list(zip(*write.keys, strict=True)) if write.keys else [()] * key_parts
     if write.op is Op.DELETE:
         return keys
