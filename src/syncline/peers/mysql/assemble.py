@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from syncline.model.change import Change, Refusal, Transaction
-from syncline.model.errors import CodecError, PeerChanged, PeerRestored
+from syncline.model.errors import CodecError, PeerChanged, PeerRestored, SynclineError
 from syncline.model.limits import BATCH_BYTES_MAX, INGEST_ROWS_MAX, TRANSACTION_ROWS_MAX
 from syncline.model.stamp import Offset, Position
 from syncline.peers.images import flat
@@ -58,7 +58,8 @@ class Assembler:
     """Fed with events in order.
 
     `after`: where giving out goes on; reading may begin before. `context`: the watermark there. `created`: when the files that
-    are known were made. `damage`: what happened that the log does not tell.
+    are known were made. `damage`: what happened that the log does not tell. `altered`: tables may look
+    different now.
     """
 
     def __init__(
@@ -71,7 +72,7 @@ class Assembler:
         self._gtids = gtids_of(after)
         self._own_gtid: tuple[int, str] | None = None
         self.damage: Damage | None = None
-        self.inside = False
+        self.inside = self.altered = False
         self._standalone = self._skip = self._xa = False
         self._begin, self._time, self._part = 0, 0, 0
         self._mark: Mark | None = None
@@ -100,28 +101,35 @@ class Assembler:
         Raises PeerChanged where rows of a captured table cannot be read, PeerRestored for a file that is not the one known
         by its name, Unprepared, CodecError.
         """
-        for event in batch:
-            kind = event[4]
-            end, flags = _PLACE(event, 13)
-            if end and not flags & events.ARTIFICIAL and kind != events.HEARTBEAT:
-                step = (end - self._offset) & 0xFFFFFFFF  # T11: the place in a file has more bits than its events tell
-                if step >= _BACK:
-                    raise CodecError("the binary log goes back", why=f"from {self._offset} to {end} in {self._file}")
-                if kind in _BEGINS and not self.inside:
-                    self._begin = major_of(self._number, self._offset)
-                self._offset += step
-            if kind == events.FORMAT:
-                yield from self._flush()
-                if (begun := self._on_format(event)) is not None:
-                    yield begun
-            elif kind == events.PAYLOAD:
-                for inner in events.payload(event):
-                    yield from self._take(inner, inner[4], _PLACE(inner, 13)[1])
-            else:
-                yield from self._take(event, kind, flags)
-            if self.damage is not None:
-                break
+        try:
+            for event in batch:
+                yield from self._follow(event)
+                if self.damage is not None:
+                    break
+        except (SynclineError, Unprepared):
+            yield from self._flush()  # what stands before is told
+            raise
         yield from self._flush()
+
+    def _follow(self, event: bytes) -> Iterator[Transaction | Begun]:
+        kind = event[4]
+        end, flags = _PLACE(event, 13)
+        if end and not flags & events.ARTIFICIAL and kind != events.HEARTBEAT:
+            step = (end - self._offset) & 0xFFFFFFFF  # T11: the place in a file has more bits than its events tell
+            if step >= _BACK:
+                raise CodecError("the binary log goes back", why=f"from {self._offset} to {end} in {self._file}")
+            if kind in _BEGINS and not self.inside:
+                self._begin = major_of(self._number, self._offset)
+            self._offset += step
+        if kind == events.FORMAT:
+            yield from self._flush()
+            if (begun := self._on_format(event)) is not None:
+                yield begun
+        elif kind == events.PAYLOAD:
+            for inner in events.payload(event):
+                yield from self._take(inner, inner[4], _PLACE(inner, 13)[1])
+        else:
+            yield from self._take(event, kind, flags)
 
     def _take(self, event: bytes, kind: int, flags: int) -> Iterator[Transaction]:
         if kind in events.ROWS:
@@ -137,6 +145,12 @@ class Assembler:
                 yield from self._cut(held)
         elif not flags & _IGNORABLE:
             raise CodecError(f"the binary log has an event of a kind that is not known: {kind}")
+
+    def close(self) -> None:
+        """Give back what is held."""
+        for held in (self._held, self._large, *self._prepared.values()):
+            if held is not None:
+                held.close()
 
     # -- what begins and ends -------------------------------------------------------------------------------------------
 
@@ -260,6 +274,7 @@ class Assembler:
             self._close(event, self._held)
         if not skip:
             self.damage = damage_of(query, self._schema, self._tables)
+            self.altered = self.altered or self._schema in (query.schema, *query.text.split("`"))
 
     def _on_loaded_file(self, event: bytes) -> None:
         if not self._skip and self._schema.encode() in event:
