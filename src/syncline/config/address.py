@@ -15,7 +15,7 @@ from syncline.config.values import near
 from syncline.model.errors import BadUrl, MissingFile, NotAvailable, Problem
 
 SQLITE: Final = "sqlite"
-PLANNED_PEERS: Final = frozenset({"mariadb", "mysql", "duckdb", "file", "http", "https", "redis"})
+PLANNED_PEERS: Final = frozenset({"duckdb", "file", "http", "https", "redis"})
 PLANNED_LOGS: Final = frozenset({"nats", "kafka"})
 _URL: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://(.*)", re.DOTALL)
 _OPTIONS: Final = ("create",)

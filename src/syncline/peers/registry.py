@@ -11,7 +11,9 @@ from syncline.model.errors import PeerUnsafe
 from syncline.peers.protocol import Peer
 
 GROUP: Final = "syncline.peers"
-_KINDS: Final = {"sqlite": "sqlite", "postgresql": "postgres", "postgres": "postgres"}  # scheme -> folder
+_KINDS: Final = {  # scheme -> folder, which is also the name of the extra that installs its driver
+    "sqlite": "sqlite", "postgresql": "postgres", "postgres": "postgres", "mysql": "mysql", "mariadb": "mysql",
+}  # fmt: skip
 BUILT_IN: Final = {scheme: EntryPoint(scheme, f"syncline.peers.{folder}:open_peer", GROUP) for scheme, folder in _KINDS.items()}
 
 

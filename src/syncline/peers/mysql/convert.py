@@ -105,12 +105,18 @@ class Type(msgspec.Struct, frozen=True):
     def exact(self) -> bool:
         """Whether texts that differ are different keys here: no case, accents or blanks are passed over."""
         name = self.collation
-        return not name or name == "binary" or (name.endswith("_bin") and ("nopad" in name or name == "utf8mb4_0900_bin"))
+        return not name or name == "binary" or (name.endswith("_bin") and (self.base == "char" or self.pads_not))
+
+    @property
+    def pads_not(self) -> bool:
+        """Whether a binary collation compares texts without filling them up with blanks."""
+        return "nopad" in self.collation or self.collation == "utf8mb4_0900_bin"
 
     @property
     def ordered(self) -> bool:
         """Whether the server sorts it as model.key.order does; else its text is sorted, by its bytes."""
-        return self.base in _NATIVE_ORDER or (self.base in TEXTS and self.charset in charset.UTF8 and self.exact)
+        exact = self.base in TEXTS and self.charset in charset.UTF8 and self.collation.endswith("_bin")
+        return self.base in _NATIVE_ORDER or (exact and self.pads_not)
 
     @property
     def asked_as(self) -> str:
@@ -324,7 +330,7 @@ def _bytes(value: bytes, kind: Type) -> bytes:
         raise Unstorable("padding", f"{kind.name} would make {kind.size} bytes of {len(value)}")
     if kind.base in BYTES and len(value) > kind.size:
         raise Unstorable("too_large", f"{len(value)} bytes are too many for {kind.name}")
-    return b"x'" + value.hex().encode() + b"'"
+    return b"_binary'" + value.replace(b"\\", b"\\\\").replace(b"'", b"''").replace(b"\0", b"\\0") + b"'"
 
 
 def _text(value: str, kind: Type) -> bytes:

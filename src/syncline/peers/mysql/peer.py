@@ -1,0 +1,249 @@
+"""The MariaDB and MySQL peer: the peers' protocol over one database.
+
+One session reads, one writes, and every stream has a connection of its own.
+"""
+
+import asyncio
+import secrets
+import sys
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import aclosing, asynccontextmanager
+from functools import partial
+from typing import TypeVar
+
+from syncline.model import limits
+from syncline.model.change import Transaction
+from syncline.model.errors import PeerUnreachable, PeerUnsafe, Problem
+from syncline.model.schema import Collection, Table
+from syncline.model.stamp import Micros, Offset, Position
+from syncline.model.value import Key, Row
+from syncline.model.words import counted
+from syncline.model.write import Batch
+from syncline.peers.digest import Summing
+from syncline.peers.mysql import apply, check, footprint, inspect, snapshot
+from syncline.peers.mysql.capture import Capture
+from syncline.peers.mysql.connect import Connection, Place, Session, errors, fetch, open_session, parse_url
+from syncline.peers.mysql.features import FEATURES, STATE, quote
+from syncline.peers.mysql.layout import load_layouts
+from syncline.peers.protocol import Applied, Chunk, Digest, Identity
+
+_T = TypeVar("_T")
+Rows = list[tuple[Key, Row]]
+
+
+class MysqlPeer:
+    """See the protocol, syncline.peers.protocol.Peer."""
+
+    def __init__(self, name: str, place: Place) -> None:
+        self.name = name
+        self.features = FEATURES
+        self.place = place
+        self._reader: Session | None = None
+        self._writer: Session | None = None
+        self._writing = asyncio.Lock()
+        self._applier: apply.Applier | None = None
+        self._captures: set[Capture] = set()
+
+    # -- coming and going -------------------------------------------------------------------------------------------------
+
+    async def connect(self) -> Identity:
+        """See the protocol."""
+        await self.close()
+        reader = self._reader = await open_session(self.place)
+        self._writer = await open_session(self.place)
+        await self._write(apply.be_writer, "connecting")
+        return await self._read(lambda connection: footprint.read_identity(connection, reader.server, self.name), "connecting")
+
+    async def inspect(self) -> dict[str, Table]:
+        """See the protocol."""
+        server = self._opened(self._reader).server
+        return await self._read(lambda connection: inspect.tables(connection, server), "reading the catalog")
+
+    async def check(self, collections: Sequence[Collection]) -> list[Problem]:
+        """See the protocol."""
+        server = self._opened(self._reader).server
+        return await self._read(lambda one: check.problems(one, server, self.place, collections), "checking")
+
+    async def advice(self, collections: Sequence[Collection]) -> list[str]:
+        """What would be better at this peer, but need not be."""
+        server = self._opened(self._reader).server
+        return await self._read(lambda one: check.advice(one, server, self.place, collections), "checking")
+
+    async def setup(self, collections: Sequence[Collection]) -> Identity:
+        """See the protocol. `fresh` tells that the footprint was made by this call. Raises PeerUnsafe, PeerChanged."""
+        if self._writer is None:
+            await self.connect()
+        identity, self._applier = await self._write(lambda one: self._set_up(one, collections), "setting up")
+        return identity
+
+    def _set_up(self, connection: Connection, collections: Sequence[Collection]) -> tuple[Identity, apply.Applier]:
+        server = self._opened(self._writer).server
+        found = check.problems(connection, server, self.place, collections)
+        if found:
+            why = "; ".join(f"{problem.what} ({', '.join(map(str, problem.where.values()))})" for problem in found[:5])
+            what = f"{counted(len(found), 'problem')} in the way of synchronising this peer"
+            raise PeerUnsafe(what, why=why, hint=found[0].hint or "see 'syncline check'", peer=self.name)
+        identity = footprint.install(connection, server, self.place, collections, secrets.token_hex(8))
+        layouts = load_layouts(connection)
+        entries = inspect.catalogs(connection, server, [layout.name for layout in layouts.values()])
+        named = {collection.name: collection for collection in collections}
+        applier = apply.Applier(self.name, connection, named, layouts, entries)
+        applier.nonce = identity.nonce
+        return identity, applier
+
+    async def enter(self, nonce: str) -> Offset:
+        """See the protocol."""
+        watermark = await self._write(lambda connection: apply.enter(connection, nonce), "entering")
+        if self._applier is not None:
+            self._applier.nonce = nonce
+        return watermark
+
+    async def teardown(self) -> None:
+        """See the protocol."""
+        await self._write(footprint.remove, "tearing down")
+        self._applier = None
+
+    async def close(self) -> None:
+        """See the protocol. Waits for a write that is under way."""
+        self._applier = None
+        sessions = [self._writer, self._reader]
+        self._writer = self._reader = None
+        for session in sessions:
+            if session is not None:
+                await session.close()
+
+    # -- capture ----------------------------------------------------------------------------------------------------------
+
+    async def stream(self, after: Position | None) -> AsyncIterator[Transaction]:
+        """See the protocol. The server pushes."""
+        capture = Capture(self.place, self._opened(self._reader))
+        self._captures.add(capture)
+        try:
+            with errors(self.place, "capturing"):
+                async with aclosing(capture.stream(after)) as history:  # type: ignore[type-var]
+                    async for transaction in history:
+                        yield transaction
+        finally:
+            self._captures.discard(capture)
+
+    async def position(self) -> Position:
+        """See the protocol."""
+        taken, _ = await self._at_a_moment(lambda _: None, "reading its position")
+        return taken.position
+
+    async def acknowledge(self, upto: Position) -> None:
+        """See the protocol. The server keeps its binary log as long as it was told to, whatever is acknowledged."""
+
+    # -- apply and read ---------------------------------------------------------------------------------------------------
+
+    async def apply(self, batch: Batch) -> Applied:
+        """See the protocol."""
+        applier = self._applier
+        if applier is None:
+            raise PeerUnsafe("this peer is not set up in this session", hint="call setup first", peer=self.name)
+        return await self._write(lambda _: applier.apply(batch), "applying")
+
+    async def chunk(self, collection: Collection, after: Key | None, limit: int, upto: Key | None = None) -> Chunk:
+        """See the protocol."""
+
+        def work(connection: Connection) -> Rows:
+            source = self._source(connection, collection)
+            return snapshot.read_range(connection, source, after, upto, limit + 1)
+
+        taken, rows = await self._at_a_moment(work, "reading rows", collection)
+        done = len(rows) <= limit
+        rows = rows[:limit]
+        last = upto if done else rows[-1][0]
+        return Chunk(tuple(rows), last, done, taken.position, taken.watermark)
+
+    async def rows(self, collection: Collection, keys: Sequence[Key]) -> Chunk:
+        """See the protocol."""
+
+        def work(connection: Connection) -> Rows:
+            return snapshot.read_keys(connection, self._source(connection, collection), keys)
+
+        taken, rows = await self._at_a_moment(work, "reading rows", collection)
+        return Chunk(tuple(rows), rows[-1][0] if rows else None, True, taken.position, taken.watermark)
+
+    async def digest(self, collection: Collection, after: Key | None, upto: Key | None, parts: int) -> list[Digest]:
+        """See the protocol. Every row is read, in pieces; other work goes on between them."""
+        source = await self._read(lambda one: self._source(one, collection), "reading the catalog")
+        size = sys.maxsize
+        if parts > 1:
+            count = await self._read(lambda one: snapshot.count_range(one, source, after, upto), "counting rows")
+            size = max(1, -(-count // parts))
+        summing = Summing(after, upto, size)
+        while True:
+            piece = partial(snapshot.read_range, source=source, after=after, upto=upto, limit=limits.COMPARE_ROWS_MAX)
+            rows = await self._read(piece, "reading rows")
+            summing.add(rows)
+            if len(rows) < limits.COMPARE_ROWS_MAX:
+                return summing.finish()
+            after = rows[-1][0]
+
+    async def clock(self) -> Micros:
+        """See the protocol."""
+        sql = "SELECT CAST(UNIX_TIMESTAMP(SYSDATE(6)) * 1000000 AS SIGNED)"
+        ((micros,),) = await self._read(lambda connection: fetch(connection, sql), "reading its clock")
+        return int(micros)
+
+    # -- inside -----------------------------------------------------------------------------------------------------------
+
+    def _source(self, connection: Connection, collection: Collection) -> snapshot.Source:
+        return snapshot.source_of(connection, self._opened(self._reader).server, self.place, collection)
+
+    async def _at_a_moment(
+        self, work: Callable[[Connection], _T], doing: str, collection: Collection | None = None
+    ) -> tuple[snapshot.Moment, _T]:
+        """Do something in one snapshot, while no apply is under way; whoever captures is asked to tell when it is there."""
+        server = self._opened(self._reader).server
+
+        def at_once(connection: Connection) -> tuple[snapshot.Moment, _T]:
+            bare = not footprint.exists(connection)
+            with snapshot.moment(connection, server, bare=bare) as taken:
+                return taken, work(connection)
+
+        async with self._writing:
+            held = collection is not None and not server.mariadb
+            async with self._held(collection) if held else _nothing():
+                taken, found = await self._read(at_once, doing)
+        for capture in self._captures:
+            capture.ask(taken.position)
+        return taken, found
+
+    @asynccontextmanager
+    async def _held(self, collection: Collection | None) -> AsyncIterator[None]:
+        """Nobody writes to the table: so what its snapshot sees is what the binary log has, neither more nor less."""
+        writer = self._opened(self._writer)
+        name = collection.table_at(self.name) if collection is not None else STATE
+        with errors(self.place, "keeping a table from being written"):
+            await writer.run(lambda connection: connection.query(f"LOCK TABLES {quote(name)} READ"))
+            try:
+                yield
+            finally:
+                await writer.run(lambda connection: connection.query("UNLOCK TABLES"))
+
+    def _opened(self, session: Session | None) -> Session:
+        if session is None:
+            raise PeerUnreachable("this peer is not connected", hint="call connect first", peer=self.name)
+        return session
+
+    async def _read(self, work: Callable[[Connection], _T], doing: str) -> _T:
+        with errors(self.place, doing):
+            return await self._opened(self._reader).run(work)
+
+    async def _write(self, work: Callable[[Connection], _T], doing: str) -> _T:
+        async with self._writing:
+            with errors(self.place, doing):
+                return await self._opened(self._writer).run(work)
+
+
+@asynccontextmanager
+async def _nothing() -> AsyncIterator[None]:
+    yield
+
+
+def open_peer(name: str, url: str, *, poll_seconds: float = limits.POLL_SECONDS) -> MysqlPeer:
+    """The entry point of this kind: a peer at `mysql://...` or `mariadb://...`. Raises PeerUnsafe for one it cannot read."""
+    del poll_seconds  # the server pushes
+    return MysqlPeer(name, parse_url(name, url))

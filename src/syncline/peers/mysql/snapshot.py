@@ -1,0 +1,171 @@
+"""Reads rows of a collection: key ranges in canonical order, and single keys, from one snapshot with its position.
+
+MariaDB tells the place in its binary log that a snapshot belongs to. MySQL does not: there somebody keeps the table from being
+written until the snapshot is taken. Everything here blocks and is run in the session's thread.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from typing import Final, NamedTuple
+
+import pymysql
+
+from syncline.model.errors import PeerChanged
+from syncline.model.schema import Collection
+from syncline.model.stamp import Offset, Position
+from syncline.model.value import Key, Row, Tagged, Value
+from syncline.peers.mysql import history
+from syncline.peers.mysql.columns import column_reader_of
+from syncline.peers.mysql.connect import Connection, Place, fetch, read
+from syncline.peers.mysql.convert import Type, literal, quoted, selected
+from syncline.peers.mysql.features import STATE, Server, quote
+from syncline.peers.mysql.history import Spot
+from syncline.peers.mysql.inspect import catalogs
+from syncline.peers.storing import Unstorable
+
+_BEGIN: Final = "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY"
+_SPOT_SQL: Final = "SHOW STATUS LIKE 'binlog\\_snapshot\\_%'"
+_KEYS_MAX: Final = 1_000  # in one question
+
+
+class Moment(NamedTuple):
+    """A snapshot: the end of history in it, and the watermark."""
+
+    position: Position
+    watermark: Offset
+
+
+@contextmanager
+def moment(connection: Connection, server: Server, *, bare: bool) -> Iterator[Moment]:
+    """All reads of the block see one moment. `bare`: there is no footprint."""
+    try:
+        connection.query(_BEGIN)
+        watermark = 0 if bare else int(fetch(connection, f"SELECT watermark FROM {STATE}")[0][0])
+        spot = _spot(connection) if server.mariadb else history.end_of(connection, server)
+        file, offset = spot or Spot("", 0)
+        yield Moment(history.position(file, offset, watermark), watermark)
+    finally:
+        with suppress(pymysql.err.Error, OSError):
+            connection.query("ROLLBACK")
+
+
+def _spot(connection: Connection) -> Spot:
+    found = {name.lower(): value for name, value in fetch(connection, _SPOT_SQL)}
+    return Spot(found.get("binlog_snapshot_file", ""), int(found.get("binlog_snapshot_position") or 0))
+
+
+class Source(NamedTuple):
+    """A table to read rows from, with its types."""
+
+    table: str
+    columns: tuple[str, ...]
+    types: tuple[Type, ...]
+    key: tuple[str, ...]
+    key_places: tuple[int, ...]
+
+    @property
+    def terms(self) -> list[str]:
+        """What sorts the keys: as model.key.order does."""
+        return [_term(quote(name), self.types[place]) for name, place in zip(self.key, self.key_places, strict=True)]
+
+    @property
+    def select(self) -> str:
+        """The SELECT up to its conditions."""
+        named = (selected(quote(name), kind) for name, kind in zip(self.columns, self.types, strict=True))
+        return f"SELECT {', '.join(named)} FROM {self.table}"
+
+
+def _term(text: str, kind: Type) -> str:
+    return text if kind.ordered else f"CAST(CONVERT({text} USING utf8mb4) AS BINARY)"
+
+
+def source_of(connection: Connection, server: Server, place: Place, collection: Collection) -> Source:
+    """The table of a collection. Raises PeerChanged if there is none."""
+    name = collection.table_at(place.peer)
+    entry = catalogs(connection, server, [name]).get(name)
+    if entry is None or not set(collection.columns) <= set(entry.types):
+        what = "there is no such table" if entry is None else "the table lacks columns"
+        hint = "create it, or correct 'at' in the configuration"
+        raise PeerChanged(what, hint=hint, peer=place.peer, collection=collection.name, table=name)
+    types = tuple(entry.types[column] for column in collection.columns)
+    return Source(quote(name), collection.columns, types, collection.key, collection.key_places)
+
+
+def key_range(source: Source, after: Key | None, upto: Key | None) -> bytes:
+    """The WHERE clause of a key range: written out column by column, as only that is looked up in an index."""
+    conditions = []
+    for key, operator in ((after, ">"), (upto, "<")):
+        if key is not None:
+            kinds = (source.types[place] for place in source.key_places)
+            bounds = [_bound(value, kind) for value, kind in zip(key, kinds, strict=True)]
+            conditions.append(_beyond([term.encode() for term in source.terms], bounds, operator.encode()))
+    return b" WHERE " + b" AND ".join(conditions) if conditions else b""
+
+
+def _beyond(terms: Sequence[bytes], bounds: Sequence[bytes], operator: bytes) -> bytes:
+    term, bound = terms[0], bounds[0]
+    if len(terms) == 1:
+        return b"%s %s%s %s" % (term, operator, b"=" if operator == b"<" else b"", bound)
+    rest = _beyond(terms[1:], bounds[1:], operator)
+    return b"%s %s= %s AND (%s %s %s OR (%s = %s AND %s))" % (term, operator, bound, term, operator, bound, term, bound, rest)
+
+
+def _bound(value: Value, kind: Type) -> bytes:
+    """A key of another peer as this one compares it. What it cannot hold sorts where its text or its number does."""
+    if kind.ordered:
+        try:
+            return literal(value, kind)
+        except Unstorable:
+            pass
+    match value:
+        case int():
+            return b"%d" % value
+        case bytes():
+            return b"x'" + value.hex().encode() + b"'"
+        case Tagged("real" | "decimal", text) if kind.ordered and not kind.is_text:
+            return text.encode() if text.lstrip("-+").replace(".", "").isdigit() else b"0"
+        case Tagged(_, text) | str(text):
+            return quoted(text.encode(errors="replace").decode())
+        case _:
+            return b"NULL"
+
+
+def read_range(
+    connection: Connection, source: Source, after: Key | None, upto: Key | None, limit: int
+) -> list[tuple[Key, Row]]:
+    """Up to `limit` rows with after < key <= upto, in key order."""
+    where = key_range(source, after, upto)
+    tail = f" ORDER BY {', '.join(source.terms)} LIMIT {limit}"
+    return rows_of(connection, source, source.select.encode() + where + tail.encode())
+
+
+def rows_of(connection: Connection, source: Source, sql: bytes) -> list[tuple[Key, Row]]:
+    """The rows of a query for the source's columns, each with its key."""
+    raw = read(connection, sql)
+    if not raw:
+        return []
+    columns = [column_reader_of(kind)(part) for kind, part in zip(source.types, zip(*raw, strict=True), strict=True)]
+    keys: list[Key] = list(zip(*(columns[place] for place in source.key_places), strict=True))
+    return list(zip(keys, zip(*columns, strict=True), strict=True))
+
+
+def read_keys(connection: Connection, source: Source, keys: Sequence[Key]) -> list[tuple[Key, Row]]:
+    """The rows of single keys."""
+    kinds = [source.types[place] for place in source.key_places]
+    held = []
+    for key in keys:
+        with suppress(Unstorable):  # what cannot be stored is not there
+            held.append(b"(" + b",".join(map(literal, key, kinds)) + b")")
+    names = ", ".join(map(quote, source.key)).encode()
+    found: list[tuple[Key, Row]] = []
+    for start in range(0, len(held), _KEYS_MAX):
+        some = b",".join(held[start : start + _KEYS_MAX])
+        found += rows_of(connection, source, b"%s WHERE (%s) IN (%s)" % (source.select.encode(), names, some))
+    wanted = set(keys)
+    return [pair for pair in dict(found).items() if pair[0] in wanted]
+
+
+def count_range(connection: Connection, source: Source, after: Key | None, upto: Key | None) -> int:
+    """How many rows a range has."""
+    ((count,),) = read(connection, b"SELECT count(*) FROM " + source.table.encode() + key_range(source, after, upto))
+    return int(count or 0)
