@@ -1,25 +1,30 @@
-"""The command with a failpoint: `dying.py POINT:N VERB...` ends as kill -9 would, when POINT is reached for the N-th time.
+"""The command with a failpoint: `dying.py KIND.POINT:N VERB...` is killed with -9 when POINT is reached for the N-th time.
 
 The points lie around the calls between the loop and its doors, so the product carries no trace of them. A point whose call is
-renamed stops the program with an error, and its story fails.
+renamed stops the program with an error, and its story fails; so does the story of a point that is never reached.
 """
 
 import functools
 import inspect
 import os
+import signal
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
 from syncline.cli.main import run
+from syncline.engine import core
 from syncline.log import writer as log_writer
 from syncline.log.sqlite import SqliteLog
 from syncline.model.entry import Kind
-from syncline.peers.sqlite.apply import Applier
+from syncline.peers.postgres.apply import Applier as PostgresApplier
+from syncline.peers.postgres.peer import PostgresPeer
+from syncline.peers.sqlite.apply import Applier as SqliteApplier
 from syncline.peers.sqlite.peer import SqlitePeer
 
-KILLED: Final = 137
+KILLED: Final = -signal.SIGKILL
+_PULSE_SECONDS: Final = 0.5  # between two looks at what can be trimmed or compacted: a story does not want to wait
 Call = Callable[..., Any]
 
 
@@ -27,7 +32,8 @@ Call = Callable[..., Any]
 class Point:
     """A place to die at: before or after a call, at each of these `times`; `only` tells which calls count.
 
-    `joining`: it is met while the offices meet for the first time; the others are met later.
+    `joining`: it is met while the offices meet for the first time; the others are met later. `keeping`: only a log that is not
+    trimmed at once comes to it.
     """
 
     owner: object
@@ -35,6 +41,7 @@ class Point:
     times: tuple[int, ...] = (1,)
     after: bool = False
     joining: bool = False
+    keeping: bool = False
     only: Callable[..., bool] = lambda *_args: True
 
 
@@ -42,27 +49,48 @@ def _with(*kinds: Kind) -> Callable[..., bool]:
     return lambda _log, entries, *_rest: any(entry.kind in kinds for entry in entries)
 
 
-def _has_rows(_peer: SqlitePeer, batch: Any) -> bool:
+def _has_rows(_peer: object, batch: Any) -> bool:
     return bool(batch.rows)
 
 
-def _something_to_trim(applier: Applier) -> bool:
+def _has_writes(_applier: object, writes: Any) -> bool:
+    return bool(writes)
+
+
+def _something_to_trim(applier: SqliteApplier) -> bool:
     return applier.to_trim > 0
 
 
-POINTS: Final[dict[str, Point]] = {
-    "f1_captured_but_not_appended": Point(SqliteLog, "append", (1, 5), only=_with(Kind.CHANGE)),
-    "f2_appended_but_not_acknowledged": Point(SqliteLog, "append", (1, 5), after=True, only=_with(Kind.CHANGE)),
-    "f4_applying": Point(Applier, "trim", (1, 4)),
-    "f5_applied_but_not_told": Point(SqlitePeer, "apply", (1, 4), after=True, only=_has_rows),
-    "f6_range_read": Point(SqlitePeer, "chunk", (2, 3), after=True, joining=True),
-    "f6_range_appended": Point(SqliteLog, "append", (1, 2), after=True, joining=True, only=_with(Kind.JOIN)),
-    "f6_set_up_but_not_in_the_log": Point(SqlitePeer, "setup", (1, 2), after=True, joining=True),
-    "f8_mark_in_the_log_only": Point(SqlitePeer, "enter", (1, 2)),
-    "f8_mark_in_the_peer": Point(SqlitePeer, "enter", (1, 2), after=True),
-    "f7_forgetting_records": Point(Applier, "trim", after=True, only=_something_to_trim),
-    "f7_trimming_the_log": Point(log_writer, "write_state"),
-    "f7_log_trimmed": Point(SqliteLog, "trim", after=True),
+def _points(peer: type, **more: Point) -> dict[str, Point]:
+    """The points that every kind of peer has, and `more` of this one."""
+    return {
+        "f1_captured_but_not_appended": Point(SqliteLog, "append", (1, 5), only=_with(Kind.CHANGE)),
+        "f2_appended_but_not_acknowledged": Point(SqliteLog, "append", (1, 5), after=True, only=_with(Kind.CHANGE)),
+        "f2_acknowledged": Point(peer, "acknowledge", after=True),
+        "f4_about_to_apply": Point(peer, "apply", (2,), only=_has_rows),
+        "f5_applied_but_not_told": Point(peer, "apply", (1, 4), after=True, only=_has_rows),
+        "f6_range_read": Point(peer, "chunk", (2, 3), after=True, joining=True),
+        "f6_range_appended": Point(SqliteLog, "append", (1, 2), after=True, joining=True, only=_with(Kind.JOIN)),
+        "f6_set_up_but_not_in_the_log": Point(peer, "setup", (1, 2), after=True, joining=True),
+        "f8_mark_in_the_log_only": Point(peer, "enter", (1, 2)),
+        "f8_mark_in_the_peer": Point(peer, "enter", (1, 2), after=True),
+        "f7_trimming_the_log": Point(log_writer, "write_state"),
+        "f7_log_trimmed": Point(SqliteLog, "trim", after=True),
+        "f7_compacting_the_log": Point(log_writer, "merge", after=True, keeping=True),
+        "f7_log_compacted": Point(SqliteLog, "compact", after=True, keeping=True),
+    } | more
+
+
+POINTS: Final[dict[str, dict[str, Point]]] = {  # by kind of peer
+    "sqlite": _points(
+        SqlitePeer,
+        f4_applying=Point(SqliteApplier, "trim", (1, 4)),
+        f7_forgetting_records=Point(SqliteApplier, "trim", after=True, only=_something_to_trim),
+    ),
+    "postgresql": _points(
+        PostgresPeer,
+        f4_applying=Point(PostgresApplier, "_write", (1, 4), after=True, only=_has_writes),
+    ),
 }
 
 
@@ -79,7 +107,7 @@ def arm(point: Point, number: int) -> None:
 
     def reached(*, after: bool) -> None:
         if after is point.after:
-            os._exit(KILLED)
+            os.kill(os.getpid(), signal.SIGKILL)
 
     @functools.wraps(inner)
     async def waited(*args: Any, **options: Any) -> Any:
@@ -106,8 +134,11 @@ def arm(point: Point, number: int) -> None:
 
 def main() -> None:
     """Arm the point that the first word names, and run the command with the others."""
-    name, _, number = sys.argv[1].partition(":")
-    arm(POINTS[name], int(number))
+    place, _, number = sys.argv[1].partition(":")
+    kind, _, name = place.partition(".")
+    for pulse in ("CONFIRM_SECONDS", "COMPACT_SECONDS"):
+        setattr(core, pulse, min(getattr(core, pulse), _PULSE_SECONDS))
+    arm(POINTS[kind][name], int(number))
     sys.argv[1:] = sys.argv[2:]
     run()
 

@@ -6,7 +6,8 @@ from typing import Final
 
 import pytest
 from tests.stories.conftest import MakeSpace
-from tests.stories.dying import KILLED, POINTS
+from tests.stories.dying import KILLED, Point
+from tests.stories.dying import POINTS as POINTS_BY_KIND
 from tests.stories.space import Space
 from tests.stories.writers import Writer, assert_counted, counting, writing
 
@@ -33,18 +34,19 @@ def test_f1_f2_f4_f5_p7_killed_five_times_under_load_nothing_is_lost_or_doubled(
     assert space.verify()["equal"]
 
 
+POINTS: Final = POINTS_BY_KIND["sqlite"]
 TIMES: Final = [pytest.param(name, number, id=f"{name}-{number}") for name, point in POINTS.items() for number in point.times]
 
 
 @pytest.mark.parametrize(("point", "number"), TIMES)
 def test_f1_f2_f4_f5_f6_f7_f8_killed_at_every_point_where_half_is_done(make: MakeSpace, point: str, number: int) -> None:
-    space = _offices(make, ROWS if POINTS[point].joining else ROWS // 10)
+    space = _offices(make, POINTS[point])
     mine = {"hq": 1, "van": 2 if POINTS[point].joining else 1}  # offices that have not met have no common counter
     if not POINTS[point].joining:
         space.settle()
     hq, van = (Writer(space, peer, counting(first, mine[peer]), 0.01) for peer, first in (("hq", 10**6), ("van", 2 * 10**6)))
     with writing(hq, van):
-        process = space.spawn("dying", str(HERE / "dying.py"), f"{point}:{number}", "run", str(space.config), "--json")
+        process = space.spawn("dying", str(HERE / "dying.py"), f"sqlite.{point}:{number}", "run", str(space.config), "--json")
         try:
             assert process.wait(60) == KILLED, f"{point} was not reached for the {number}. time\n{space.said('dying')}"
         finally:
@@ -57,9 +59,10 @@ def test_f1_f2_f4_f5_f6_f7_f8_killed_at_every_point_where_half_is_done(make: Mak
     assert space.verify()["equal"]
 
 
-def _offices(make: MakeSpace, rows: int) -> Space:
+def _offices(make: MakeSpace, point: Point) -> Space:
     """Two populated offices that have not met: half of the rows at both, customer 1 only here, customer 2 only there."""
-    space = make(settings="{retention_seconds: 0.001}")
+    space = make(settings="" if point.keeping else "{retention_seconds: 0.001}")
+    rows = ROWS if point.joining else ROWS // 10
     many = f"WITH many(n) AS (SELECT 3 UNION ALL SELECT n + 1 FROM many WHERE n < {rows})"
     for peer, customer, first in (("hq", 1, 0), ("van", 2, rows // 2)):
         names = f"{many} INSERT INTO customers (id, name) SELECT n + {first}, 'row ' || (n + {first}) FROM many"
