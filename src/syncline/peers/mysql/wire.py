@@ -76,14 +76,15 @@ class Checksums:
         if event[4] == events.FORMAT:
             self._on = event[-5] == _CRC32
             return event[:-5]
-        if not self._on:
+        made_for_us = bool(event[17] & events.ARTIFICIAL)  # these have one or not, whatever the file has
+        if not self._on and not made_for_us:
             return event
         body = event[:-4]
-        if zlib.crc32(body) != _HEAD(event, len(body))[0]:
-            if event[17] & events.ARTIFICIAL:
-                return event  # made for this stream: some servers leave the checksum out
-            raise CodecError("an event of the binary log is damaged", why="its checksum does not fit")
-        return body
+        if zlib.crc32(body) == _HEAD(event, len(body))[0]:
+            return body
+        if made_for_us:
+            return event
+        raise CodecError("an event of the binary log is damaged", why="its checksum does not fit")
 
 
 class Dump:
