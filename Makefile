@@ -7,7 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help demo test servers check bench soak fuzz clean
+.PHONY: help demo test servers check bench soak bank fuzz clean
 
 help:           # what there is
 	@grep -E '^[a-z]+:.*# ' Makefile | sed 's/:[^#]*#/:/'
@@ -49,6 +49,9 @@ bench: $(STAMP) # python -m benchmarks.NAME, for each
 
 soak: $(STAMP)  # syncline demo --seconds 3600 --json
 	$(BIN)/syncline demo --seconds 3600 --json
+
+bank: $(STAMP) servers  # SYNCLINE_TEST_PGBENCH_SECONDS=600 pytest --timeout 0 tests/stories/test_postgres_pgbench.py
+	SYNCLINE_TEST_PGBENCH_SECONDS=600 $(BIN)/python -m pytest --timeout 0 tests/stories/test_postgres_pgbench.py
 
 fuzz: $(STAMP)  # python -m syncline.sim run --seeds 100000
 	$(BIN)/python -m syncline.sim run --seeds 100000
