@@ -1,0 +1,80 @@
+"""A database of the shared server for one test, with a peer on it."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+from tests.servers.mariadb import Server, shared
+
+from syncline.model.change import Change
+from syncline.model.schema import Collection, Table
+from syncline.model.stamp import Position
+from syncline.peers.conformance.reading import captured
+from syncline.peers.mysql.peer import MysqlPeer, open_peer
+
+SECONDS = 60.0
+
+
+class Database:
+    """What a test needs of it."""
+
+    def __init__(self, server: Server, name: str) -> None:
+        self.server, self.name = server, name
+        self.peers: list[MysqlPeer] = []
+
+    def run(self, *statements: str, values: Sequence[object] | None = None) -> list[tuple[Any, ...]]:
+        """One transaction of a foreign program."""
+        return self.server.run(self.name, *statements, values=values)
+
+    def peer(self, *, user: str = "root", options: str = "") -> MysqlPeer:
+        """A peer on it, not connected."""
+        peer = open_peer("my", self.server.url(self.name, user=user) + options)
+        self.peers.append(peer)
+        return peer
+
+    async def ready(self, *names: str, user: str = "root") -> tuple[MysqlPeer, dict[str, Collection]]:
+        """A connected peer, set up for these tables."""
+        peer = self.peer(user=user)
+        await peer.connect()
+        tables = await peer.inspect()
+        found = {name: collection_of(tables[name]) for name in names}
+        await peer.setup(list(found.values()))
+        return peer, found
+
+
+def collection_of(table: Table) -> Collection:
+    """A collection of all that can be written of a table."""
+    columns = tuple(column for column in table.columns if not column.generated)
+    return Collection(table.name, tuple(one.name for one in columns), table.key, tuple(one.kind for one in columns))
+
+
+@asynccontextmanager
+async def database(*statements: str, server: Server | None = None, extra: str = "") -> AsyncIterator[Database]:
+    """A new database with tables, on the shared server if no other is given."""
+    where = server or shared()
+    found = Database(where, where.database(extra))
+    try:
+        if statements:
+            found.run(*statements)
+        yield found
+    finally:
+        for peer in found.peers:
+            await peer.close()
+        if where.process is not None:
+            where.forget(found.name)
+
+
+async def changes(peer: MysqlPeer, after: Position | None = None) -> list[Change]:
+    """All changes, in order."""
+    return [change for transaction in await captured(peer, after) for change in transaction.changes]
+
+
+def story(work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """Run a story to its end, within the deadline."""
+
+    async def timed() -> None:
+        async with asyncio.timeout(SECONDS):
+            await work()
+
+    asyncio.run(timed())
