@@ -50,6 +50,7 @@ BAD = (
     ("compare", "import sqlite3"),
     ("model", "import time"),
     ("peers/postgres", "import syncline.peers.sqlite.convert"),
+    ("peers/mysql", "import syncline.peers.postgres.convert"),
 )
 
 

@@ -1,14 +1,14 @@
-"""A space of PostgreSQL databases and SQLite files for the stories: what space.Space is for files alone."""
+"""A space of servers' databases and SQLite files for the stories: what space.Space is for files alone."""
 
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
-from tests.servers.postgres import Server
 from tests.stories.space import Report, Space, Told
 
+Server: TypeAlias = Any  # of tests.servers: postgres.Server, mariadb.Server
 CUSTOMERS: Final = (
     "CREATE TABLE customers (id int8 PRIMARY KEY, name text, balance int8 NOT NULL DEFAULT 0, tags text, notes text, iban text)"
 )
@@ -16,21 +16,21 @@ CUSTOMERS: Final = (
 
 @dataclass
 class Mixed:
-    """PostgreSQL peers `databases` (name -> server) beside the SQLite peers of `space`."""
+    """Peers in `databases` (name -> server) beside the SQLite peers of `space`."""
 
     space: Space
     servers: Mapping[str, Server]
-    schema: str = CUSTOMERS
+    schema: str | Mapping[str, str] = CUSTOMERS
     databases: dict[str, str] = field(default_factory=dict, init=False)
 
     def __post_init__(self) -> None:
         for name, server in self.servers.items():
             self.databases[name] = server.database()
-            server.run(self.databases[name], self.schema)
+            server.run(self.databases[name], self.schema if isinstance(self.schema, str) else self.schema[name])
         self.configure()
 
     def configure(self) -> None:
-        """Write the configuration: the PostgreSQL peers first."""
+        """Write the configuration: the servers' peers first."""
         self.space.configure()
         lines = self.space.config.read_text(encoding="utf-8").splitlines()
         added = [f"  {name}: {server.url(self.databases[name])}" for name, server in self.servers.items()]
@@ -63,7 +63,7 @@ class Mixed:
     def rows(self, peer: str, table: str = "customers") -> list[tuple[Any, ...]]:
         """All rows of a table, in one order for all peers."""
         if peer in self.servers:
-            return sorted(self.servers[peer].run(self.databases[peer], f'SELECT * FROM "{table}"'), key=repr)
+            return sorted(self.servers[peer].run(self.databases[peer], f"SELECT * FROM {table}"), key=repr)
         return self.space.rows(peer, table)
 
     def settle(self, *, code: int | None = 0) -> Told:

@@ -14,7 +14,7 @@ def test_a_built_in_kind_is_found_without_an_installation(monkeypatch: pytest.Mo
     peer = registry.open_peer("van", "SQLite:///van.db")
     assert isinstance(peer, SqlitePeer)
     assert (peer.name, peer.features.kind) == ("van", "sqlite")
-    assert registry.schemes() == {"sqlite", "postgresql", "postgres"}
+    assert registry.schemes() == {"sqlite", "postgresql", "postgres", "mysql", "mariadb"}
 
 
 def test_an_installed_kind_is_found_by_its_entry_point(monkeypatch: pytest.MonkeyPatch) -> None:

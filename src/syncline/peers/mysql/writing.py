@@ -93,8 +93,7 @@ def prepare(connection: Connection, write: Write, target: Target, row_bytes_max:
             odd.update(rewritten(connection, kind, [(place, text) for place, text in enumerate(texts) if text is not None]))
         ready.append(texts)
     rows: Rows = list(zip(*ready, strict=True))
-    large = sum(len(text) for column in ready for text in column if text is not None) > row_bytes_max
-    if large:
+    if sum(sum(map(len, filter(None, column))) for column in ready) > row_bytes_max:
         odd.update(place for place, row in enumerate(rows) if sum(len(text or b"") for text in row) > row_bytes_max)
     places = [place for place in _in_order(write) if place not in odd]
     return Prepared(write, target, shape, places, [rows[place] for place in places], sorted(odd))
