@@ -46,7 +46,7 @@ async def trouble(connection: Connection, incarnation: str, after: int | None = 
         return "the replication slot is gone"
     if plugin != "pgoutput" or not same:
         return "the replication slot is not the one that Syncline made"
-    if status in ("lost", "unreserved") or confirmed is None:
+    if status == "lost" or confirmed is None:  # one that is "unreserved" may still catch up; if not, it is lost then
         return f"the replication slot is {status or 'invalid'}: the server let go of its log"
     if after is not None and after < confirmed and not (acknowledged <= after and confirmed <= passed):
         return f"the replication slot stands at {lsn_text(confirmed)}, after {lsn_text(after)}: somebody else moved it on"
