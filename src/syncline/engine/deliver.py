@@ -151,9 +151,9 @@ class Deliver:
             self._guard.count(await self._count())
         self._guard.check(batch, monotonic(), self._record.approved, lambda: _who_deletes(entries))
         await self._drain(DRAIN_SECONDS)
-        await self._apply(batch)
+        await self._apply(batch, sum(entry.rows for entry in entries))
 
-    async def _apply(self, batch: Batch) -> None:
+    async def _apply(self, batch: Batch, considered: int = 0) -> None:
         begun = monotonic()
         applied = await self._peer.apply(batch)
         took = monotonic() - begun
@@ -161,13 +161,14 @@ class Deliver:
         self._fingerprint = batch.fingerprint
         for refusal in applied.refused:
             self._withheld.parked[refusal.collection, refusal.key] = None
-        self._adapt(took, batch.rows)
+        self._adapt(took, considered)
         if batch.rows:
             detail = {"seconds": took, "upto": batch.upto, "refused": len(applied.refused)}
             self._emit(Event("batch.applied", self._peer.name, count=applied.rows, detail=detail))
 
-    def _adapt(self, took: float, rows: int) -> None:
+    def _adapt(self, took: float, considered: int) -> None:
+        """`considered`: rows of the log; few of them may be left to write, its own and what folds into one being gone."""
         if took > 2 * LATENCY_TARGET_SECONDS:
             self._rows = max(BATCH_ROWS_MIN, self._rows // 2)
-        elif rows >= self._rows // 2:
+        elif considered >= self._rows // 2:
             self._rows = min(self._settings.batch_rows, self._rows * 2)

@@ -103,6 +103,24 @@ def test_batches_grow_while_behind_and_shrink_when_an_apply_takes_long() -> None
     stand.run(story())
 
 
+def test_batches_grow_also_where_most_of_the_log_is_ones_own_or_folds_into_one_row() -> None:
+    """Else a peer under load of its own falls behind for ever."""
+    stand = Stand("pq")
+    stand.fill("p", range(3))
+
+    async def story() -> None:
+        engine = await stand.begin()
+        await engine.pause("q")
+        for _ in range(1_500):
+            stand.add("p", 1, 1)
+        await engine.resume("q")
+        await stand.idle()
+        assert len([batch for batch in stand.doors["q"].batches if batch.rows]) < 12
+        assert stand.same()
+
+    stand.run(story())
+
+
 def test_s2_a_peer_that_is_far_behind_reads_the_log_back() -> None:
     stand = Stand("pq")
 
