@@ -211,7 +211,7 @@ class Assembler:
     def _here(self, part: int = 0) -> Position:
         offset = self._begin & 0xFFFFFFFFFF if part else self._offset
         gtids = () if part else self._gtids.values()
-        return position(self._file, offset, self.context, gtids, part)
+        return position(self._file, offset, self.context, gtids, part, self._created.get(self._number, 0))
 
     # -- XA: prepared now, committed whenever ---------------------------------------------------------------------------
 

@@ -175,8 +175,9 @@ class Capture:
             if (asked.major, asked.minor) > (self._told.major, self._told.minor) or (first and not found):
                 file = spot_of(asked).file
                 where = Position(asked.major, asked.minor, f"{assembler.context:016x} {file}")
-                where = max(where, asked, self._after if self._after.major == asked.major else asked)
-                self._told = max(where, self._told)
+                same = [one for one in (asked, self._after) if (one.major, one.minor) == (asked.major, asked.minor)]
+                where = max(where, *same, key=lambda one: one.text)
+                self._told = where
                 found.append(Transaction(self._place.peer, where, assembler.context, _now()))
         return found
 
@@ -202,7 +203,10 @@ def _begin(connection: Connection, place: Place, server: Server, after: Position
         start = oldest
     if start.offset > OFFSET_MAX:
         start = Spot(start.file, FIRST)  # a dump cannot begin there; what stands before is passed over (T11)
-    return _Known(layouts, plain, history.created(connection), start, end, oldest, damage)
+    created = history.created(connection)
+    if after is not None and (made := history.made_of(after)):
+        created[file_number(spot_of(after).file)] = made  # a database that was put back remembers what was then
+    return _Known(layouts, plain, created, start, end, oldest, damage)
 
 
 def _restored(place: Place, why: str) -> PeerRestored:

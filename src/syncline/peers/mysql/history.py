@@ -35,10 +35,13 @@ def major_of(number: int, offset: int) -> int:
     return number << OFFSET_BITS | offset
 
 
-def position(file: str, offset: int, watermark: Offset, gtids: Iterable[str] = (), part: int = 0) -> Position:
-    """Where something stands. `text`: the watermark there, the file, and where it is known the GTID of each domain."""
-    known = ",".join(sorted(gtids))
-    return Position(major_of(file_number(file), offset), part, f"{watermark:016x} {file}{' ' + known if known else ''}")
+def position(file: str, offset: int, watermark: Offset, gtids: Iterable[str] = (), part: int = 0, made: int = 0) -> Position:
+    """Where something stands. `text`: the watermark there, the file, and where they are known the second in which the file
+    was made, and the GTID of each domain."""
+    text = f"{watermark:016x} {file}"
+    if made:
+        text += f" {made} {','.join(sorted(gtids))}"
+    return Position(major_of(file_number(file), offset), part, text)
 
 
 def watermark_of(where: Position) -> Offset:
@@ -52,10 +55,16 @@ def spot_of(where: Position) -> Spot:
     return Spot(words[1] if len(words) > 1 else "", where.major & (1 << OFFSET_BITS) - 1)
 
 
+def made_of(where: Position) -> int:
+    """When the file of a position was made, 0 where it does not tell."""
+    words = where.text.split(" ")
+    return int(words[2]) if len(words) > 2 else 0
+
+
 def gtids_of(where: Position) -> dict[int, str]:
     """The last GTID of each domain at a position, as far as it tells."""
     words = where.text.split(" ")
-    known = words[2].split(",") if len(words) > 2 else []
+    known = words[3].split(",") if len(words) > 3 and words[3] else []
     return {int(gtid.partition("-")[0]): gtid for gtid in known}
 
 

@@ -96,6 +96,7 @@ class Dump:
         self._loop = asyncio.get_running_loop()
         self._packets, self._checksums = Packets(), Checksums()
         self._silent = 0.0
+        self._failed: Exception | None = None  # what comes after what was received
         self.news = asyncio.Event()  # set it to have `receive` return
 
     @classmethod
@@ -138,18 +139,24 @@ class Dump:
             self.news.clear()
 
     def _take(self) -> list[bytes]:
+        """What is there; what is wrong is raised once everything before it was given out."""
         found: list[bytes] = []
         received = 0
-        while received < _TAKE:
-            try:
+        try:
+            while received < _TAKE and self._failed is None:
                 data = self._socket.recv(_CHUNK)
-            except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
-                break
-            if not data:
-                raise pymysql.err.OperationalError(2013, _SEEN_NOTHING)
-            received += len(data)
-            self._silent = 0.0
-            found += [self._event(payload) for payload in self._packets.feed(data)]
+                if not data:
+                    raise pymysql.err.OperationalError(2013, _SEEN_NOTHING)
+                received += len(data)
+                self._silent = 0.0
+                for payload in self._packets.feed(data):
+                    found.append(self._event(payload))
+        except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            pass
+        except (pymysql.err.Error, OSError, DumpRefused, CodecError) as error:
+            self._failed = error
+        if self._failed is not None and not found:
+            raise self._failed
         return found
 
     def _event(self, payload: bytes) -> bytes:

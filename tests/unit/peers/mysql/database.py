@@ -42,6 +42,12 @@ class Database:
         await peer.setup(list(found.values()))
         return peer, found
 
+    async def ready_collection(self, name: str) -> Collection:
+        """A table as a collection."""
+        peer = self.peer()
+        await peer.connect()
+        return collection_of((await peer.inspect())[name])
+
 
 def collection_of(table: Table) -> Collection:
     """A collection of all that can be written of a table."""

@@ -53,8 +53,8 @@ def test_a_transaction_stands_where_its_commit_ends() -> None:
     assembler = _assembler(log)
     gtid = _transaction(log, 1, 2)
     (told,) = _told(assembler, log)
-    assert told.position == position(log.file, log.offset, 0, [gtid])
-    assert told.position.text == f"{0:016x} {log.file} {gtid}"
+    assert told.position == position(log.file, log.offset, 0, [gtid], made=TIME)
+    assert told.position.text == f"{0:016x} {log.file} {TIME} {gtid}"
     assert (told.time, _keys([told])) == (TIME * 1_000_000, [[1, 2]])
     assert assembler.end == told.position.major
 
@@ -208,7 +208,7 @@ def test_mysql_begins_with_begin_and_a_statement_alone_is_a_group() -> None:
     log.query("shop", "COMMIT")
     told = _told(assembler, log)
     assert (_keys(told), assembler.damage) == ([[1], [2]], None)
-    assert [one.position.text for one in told] == [f"{0:016x} {log.file}"] * 2
+    assert [one.position.text for one in told] == [f"{0:016x} {log.file} {TIME} "] * 2
 
 
 def test_t1_t4_a_large_transaction_comes_in_parts_and_goes_on_in_the_middle(monkeypatch: pytest.MonkeyPatch) -> None:

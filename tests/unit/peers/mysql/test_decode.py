@@ -22,8 +22,8 @@ def _decoder(layout: Layout = ITEMS) -> Decoder:
     return Decoder("my", "shop", {layout.name: layout})
 
 
-def _learn(decoder: Decoder, columns: list[tuple[str, int]] = COLUMNS, **more: bool) -> None:
-    decoder.table(event(events.TABLE_MAP, table_map("shop", "items", columns, **more)))
+def _learn(decoder: Decoder, columns: list[tuple[str, int]] = COLUMNS, *, named: bool = True) -> None:
+    decoder.table(event(events.TABLE_MAP, table_map("shop", "items", columns, named=named)))
 
 
 def _changes(decoder: Decoder, kind: int, body: bytes) -> list[Change]:
