@@ -115,7 +115,7 @@ class Applier:
         return []
 
     async def _write_all(self, prepared: Prepared) -> None:
-        await execute(self._connection, self._stages, prepared, 0, len(prepared.rows))
+        await execute(self._connection, self._stages, prepared, 0, len(prepared.places))
 
     def _target(self, collection: str) -> Target:
         target = self._targets.get(collection)

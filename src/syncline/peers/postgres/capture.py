@@ -7,7 +7,7 @@ import asyncio
 import secrets
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Final
 
 from syncline.model import limits
@@ -22,7 +22,7 @@ from syncline.peers.postgres.footprint import State, examine, fetch, position, r
 from syncline.peers.postgres.layout import load_layouts
 from syncline.peers.postgres.pulse import Pulse
 from syncline.peers.postgres.slot import note_broken, note_passed, take, trouble
-from syncline.peers.postgres.wire import Walsender
+from syncline.peers.postgres.wire import KEEPALIVE, Walsender
 
 _BASES_SQL: Final = "SELECT oid::int8, typbasetype::int8 FROM pg_catalog.pg_type WHERE typtype = 'd'"
 _RECENT_ROWS_MAX: Final = 20_000
@@ -49,8 +49,16 @@ class Recent:
 
     def unseen(self, upto: int, is_visible: Callable[[int], bool]) -> list[Change]:
         """Changes committed up to a position by transactions that a snapshot does not see, in commit order."""
-        late = [seen for seen in self._seen if seen.end <= upto and not is_visible(seen.xid)]
-        return [change for seen in late for change in seen.transaction.changes]
+        found: list[Change] = []
+        for seen in self._seen:
+            if seen.parts and seen.transaction.split is not None:
+                if any(part.end <= upto and not is_visible(part.xid) for part in seen.parts):
+                    pairs = zip(seen.parts, seen.transaction.split(), strict=True)
+                    late = [one for part, one in pairs if part.end <= upto and not is_visible(part.xid)]
+                    found += [change for one in late for change in one.changes]
+            elif seen.end <= upto and not is_visible(seen.xid):
+                found += seen.transaction.changes
+        return found
 
 
 class Capture:
@@ -60,6 +68,7 @@ class Capture:
         self._place, self._reader, self._lock, self._recent = place, reader, lock, recent
         self._walsender: Walsender | None = None
         self._main = False
+        self.pauses = 0  # how many ask just now where history ends: transactions are given out one by one
         self._asked: list[Position] = []
         self._told = Position(0)
         self._data = 0  # the last transaction of interest
@@ -109,31 +118,55 @@ class Capture:
             while True:
                 messages = await walsender.receive(_LOOK_SECONDS)
                 await pulse.check(walsender, heard=bool(messages))
-                for message in messages:
-                    if message[0] == 107:  # k
-                        walsender.keepalive(message)
-                        if not assembler.inside:
-                            self._recent.captured = max(self._recent.captured, walsender.ends)
-                            for transaction in self._reached(walsender.ends, assembler, first=first):
-                                first = False
-                                yield transaction
-                        continue
-                    for seen in assembler.feed(message):
-                        self._take_in(seen)
-                        first = False
-                        yield seen.transaction
-                    if assembler.damage is not None:
-                        await self._break(assembler.damage)
-                    if not assembler.inside and assembler.end > walsender.ends:
-                        walsender.ends = assembler.end
-                        self._recent.captured = max(self._recent.captured, assembler.end)
-                        for transaction in self._reached(assembler.end, assembler, first=first):
-                            first = False
-                            yield transaction
+                assembler.alone, assembler.asked = self.pauses > 0, self._asked
+                for transaction in self._told_by(messages, walsender, assembler, first=first):
+                    first = False
+                    yield transaction
+                if assembler.damage is not None:
+                    await self._break(assembler.damage)
                 await self._look_around(walsender, assembler)
         finally:
             self._walsender = None
             await walsender.close()
+
+    def _told_by(
+        self, messages: list[bytes], walsender: Walsender, assembler: Assembler, *, first: bool
+    ) -> Iterator[Transaction]:
+        """What messages tell, in order, with the news of how far that is. `first`: nothing was told before."""
+        for message in messages:
+            if message[0] == KEEPALIVE:
+                for transaction in self._flushed(walsender, assembler, first=first):
+                    first = False
+                    yield transaction
+                walsender.keepalive(message)
+                if not assembler.inside:
+                    self._recent.captured = max(self._recent.captured, walsender.ends)
+                    for transaction in self._reached(walsender.ends, assembler, first=first):
+                        first = False
+                        yield transaction
+                continue
+            for seen in assembler.feed(message):
+                self._take_in(seen)
+                first = False
+                yield seen.transaction
+            if assembler.damage is not None:
+                break
+            if assembler.alone and not assembler.inside:
+                for transaction in self._flushed(walsender, assembler, first=first):
+                    first = False
+                    yield transaction
+        yield from self._flushed(walsender, assembler, first=first)
+
+    def _flushed(self, walsender: Walsender, assembler: Assembler, *, first: bool) -> Iterator[Transaction]:
+        """What the assembler held back, and the news that everything up to there has been given out."""
+        for seen in assembler.flush():
+            self._take_in(seen)
+            first = False
+            yield seen.transaction
+        if not assembler.cutting and assembler.end > walsender.ends:
+            walsender.ends = assembler.end
+            self._recent.captured = max(self._recent.captured, assembler.end)
+            yield from self._reached(assembler.end, assembler, first=first)
 
     async def _begin(self, after: Position | None) -> tuple[State, Decoder]:
         """Who is there and what is captured. Raises PeerRestored for a position of another history."""

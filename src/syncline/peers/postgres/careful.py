@@ -44,7 +44,7 @@ async def write_carefully(
     """Write what can be written; the rows that cannot. `may_remove`: deleting a row does nothing but delete it."""
     failed: list[tuple[Job, Refusal]] = []
     for each in prepared:
-        failed += await _halve(connection, stages, each, 0, len(each.rows))
+        failed += await _halve(connection, stages, each, 0, len(each.places))
         failed += await _try_all(connection, [Job(each.write, place, each.target) for place in each.odd])
     waiting = [job for job, refusal in failed if refusal.code in _WAITING]
     refused = [refusal for _, refusal in failed if refusal.code not in _WAITING]

@@ -39,6 +39,7 @@ _LIBPQ: Final = frozenset(
 )
 _DEFAULTS: Final = {
     "connect_timeout": "10",
+    "target_session_attrs": "read-write",  # where several hosts are named, the one that is not a standby
     "keepalives_idle": "10",
     "keepalives_interval": "5",
     "keepalives_count": "3",
@@ -147,6 +148,9 @@ def translate(error: psycopg.Error, place: Place, doing: str) -> PeerError:
     if state.startswith("28") or (not state and doing.startswith("connecting") and any(word in why for word in _LOGIN)):
         hint = "correct the address, the password or the server's pg_hba.conf; it is tried again by itself"
         return PeerDenied("the server does not let Syncline in", why=why, hint=hint, **where)
+    if not state and doing.startswith("connecting") and "session is read-only" in why:
+        hint = "name the primary, or promote this one; it goes on by itself"
+        return PeerUnreachable("this server is a standby", why=why, hint=hint, **where)
     if not state and doing.startswith("connecting") and any(word in why for word in _CERTIFICATE):
         hint = "give the server a certificate for its name; sslrootcert= names its authority; insecure=true goes without"
         return PeerUnsafe("the server does not prove who it is", why=why, hint=hint, **where)

@@ -62,6 +62,7 @@ class Type(msgspec.Struct, frozen=True):
     name: str  # as SQL writes it, with schema and modifier
     scale: int | None = None
     enum: bool = False
+    modifier: int = -1
 
     @property
     def kind(self) -> Kind:
@@ -80,6 +81,11 @@ class Type(msgspec.Struct, frozen=True):
                 return "TEXT"
             case _:
                 return ""
+
+    @property
+    def tag(self) -> str:
+        """The tag of its series."""
+        return tag_of(self.oid, self.modifier)
 
     @property
     def ordered(self) -> bool:
@@ -103,11 +109,17 @@ def form_of(oid: int) -> str:
     return forms.INTEGER if oid in INTEGERS else forms.REAL if oid in FLOATS else _FORMS.get(oid, forms.TEXT)
 
 
+def tag_of(oid: int, modifier: int) -> str:
+    """The tag of a series of this type (Series.tag): the same in every database, or '' for a type of this one alone."""
+    return f"postgres {oid} {modifier}" if oid < _BUILT_IN else ""
+
+
 def reader_of(oid: int) -> Reader:
     """What turns the server's text of this type into a value."""
     return forms.READERS[form_of(oid)]
 
 
+_BUILT_IN: Final = 16_384  # the first oid of what users make
 _FORMS: Final = {BOOL: forms.BOOLEAN, BYTEA: forms.HEX, NUMERIC: forms.DECIMAL, BPCHAR: forms.PADDED}
 
 

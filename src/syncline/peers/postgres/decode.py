@@ -5,26 +5,29 @@ Source: https://www.postgresql.org/docs/current/protocol-logicalrep-message-form
 
 from collections.abc import Mapping, Sequence
 from struct import Struct
-from typing import Final, NamedTuple, TypeAlias
+from typing import Final, NamedTuple
 
+from syncline.model.block import Block, Series
 from syncline.model.change import Change
 from syncline.model.errors import PeerChanged
-from syncline.model.value import ABSENT, Absent, Value
+from syncline.model.limits import VALUE_BYTES_MAX
+from syncline.model.stamp import Micros
+from syncline.model.value import ABSENT, Value
+from syncline.peers.blocks import are_apart
+from syncline.peers.blocks import updated as updated_blocks
 from syncline.peers.images import Item, deleted, flat, inserted, updated
 from syncline.peers.postgres.columns import ColumnReader, column_reader_of
+from syncline.peers.postgres.convert import form_of, tag_of
 from syncline.peers.postgres.layout import Layout
+from syncline.peers.postgres.tuples import COUNT, LENGTH, Raw, columns_of, tuples_of
 
-_LENGTH: Final = Struct("!I").unpack_from
-_COUNT: Final = Struct("!H").unpack_from
 BEGIN: Final = Struct("!xQqI")
 COMMIT: Final = Struct("!xBQQq")
 _ATTRIBUTE: Final = Struct("!Ii")
-INSERT, DELETE, _OLD, _NEW, _TEXT, _NULL = map(ord, "IDONtn")
+INSERT, UPDATE, DELETE, _OLD = map(ord, "IUDO")
 EPOCH_MICROS: Final = 946_684_800_000_000  # 2000-01-01 in Unix microseconds
 
 _REJOIN: Final = "if its rows are as they should be, remove Syncline's footprint and let it join again: 'syncline teardown'"
-
-Raw: TypeAlias = bytes | Absent | None
 
 
 class Relation(NamedTuple):
@@ -33,6 +36,7 @@ class Relation(NamedTuple):
     layout: Layout | None  # None: the state table
     places: tuple[int, ...]
     readers: tuple[ColumnReader, ...]
+    forms: tuple[tuple[str, str], ...]  # of each column: the form and the tag of its series
     key_places: tuple[int, ...]
     names: tuple[str, ...]
 
@@ -55,15 +59,15 @@ class Decoder:
 
     def relation(self, message: bytes) -> None:
         """Learn how a table looks from here on. Raises PeerChanged if a captured column is gone."""
-        (oid,) = _LENGTH(message, 1)
+        (oid,) = LENGTH(message, 1)
         at = message.index(0, message.index(0, 5) + 1) + 2
-        (count,) = _COUNT(message, at)
+        (count,) = COUNT(message, at)
         at += 2
         names, types = [], []
         for _ in range(count):
             end = message.index(0, at + 1)
             names.append(message[at + 1 : end].decode())
-            types.append(_ATTRIBUTE.unpack_from(message, end + 1)[0])
+            types.append(_ATTRIBUTE.unpack_from(message, end + 1))
             at = end + 9
         layout = self._layouts.get(oid)
         if oid != self._state_oid and layout is None:
@@ -82,16 +86,18 @@ class Decoder:
             what, why = "columns of a captured table were dropped or renamed", f"there is no {', '.join(lost)} any more"
             raise self._changed(layout, what, why)
         places = tuple(names.index(name) for name in columns)
-        readers = tuple(column_reader_of(self._bases.get(types[place], types[place])) for place in places)
-        self._relations[oid] = Relation(layout, places, readers, layout.key_places if layout else (), columns)
+        oids = [self._bases.get(types[place][0], types[place][0]) for place in places]
+        readers = tuple(map(column_reader_of, oids))
+        forms = tuple([(form_of(one), tag_of(*types[place])) for one, place in zip(oids, places, strict=True)])
+        self._relations[oid] = Relation(layout, places, readers, forms, layout.key_places if layout else (), columns)
 
     def mark(self, message: bytes) -> Mark | None:
         """The watermark, if this is a write of the state table."""
-        (oid,) = _LENGTH(message, 1)
+        (oid,) = LENGTH(message, 1)
         relation = self._relations.get(oid)
         if oid != self._state_oid or relation is None or message[0] == DELETE:
             return None
-        _, new = _tuples(message)
+        _, new = tuples_of(message)
         watermark, refused = (new[place] for place in relation.places) if new is not None else (b"0", None)
         return Mark(int(watermark), bytes.fromhex(refused[2:].decode()) if isinstance(refused, bytes) else None)  # type: ignore[arg-type]
 
@@ -107,9 +113,53 @@ class Decoder:
                 items[place] = item
         return flat(items)
 
+    def blocks(self, messages: Sequence[bytes], ages: Sequence[Micros] = ()) -> tuple[Block, ...] | None:
+        """What row messages tell, by columns; None where it has to be told change by change. `ages`: see Block."""
+        if max(map(len, messages)) > VALUE_BYTES_MAX:
+            return None
+        by_kind: dict[tuple[int, bytes], list[int]] = {}
+        for place, message in enumerate(messages):
+            by_kind.setdefault((message[0], message[1:5]), []).append(place)
+        found: list[Block] = []
+        for (kind, oid), places in by_kind.items():
+            relation = self._relations.get(LENGTH(oid)[0])
+            if relation is None or relation.layout is None:
+                continue
+            alike = [messages[place] for place in places] if len(by_kind) > 1 else messages
+            theirs = [ages[place] for place in places] if ages and len(by_kind) > 1 else ages
+            made = self._blocks(relation, relation.layout, kind, alike, theirs)
+            if made is None:
+                return None
+            found += made
+        return tuple(found) if len(found) == 1 or are_apart(found) else None
+
+    def _blocks(
+        self, relation: Relation, layout: Layout, kind: int, messages: Sequence[bytes], ages: Sequence[Micros]
+    ) -> list[Block] | None:
+        if layout.widths or (kind != INSERT and {message[5] for message in messages} != {_OLD}):
+            return None
+        old, new = columns_of(messages)
+        name, places, forms = layout.collection, relation.places, relation.forms
+        before: tuple[Series, ...] = ()
+        if old is not None:
+            before = tuple([Series(form, old[place], tag) for place, (form, tag) in zip(places, forms, strict=True)])
+        if kind == DELETE:
+            return [Block(name, relation.key_places, before, (), tuple(ages))]
+        fresh = [_filled((new or [])[place], old[place] if old else ()) for place in places]
+        after = tuple([Series(form, one, tag) for one, (form, tag) in zip(fresh, forms, strict=True)])
+        if kind == INSERT:
+            return [Block(name, relation.key_places, (), after, tuple(ages))]
+        return updated_blocks(name, relation.key_places, before, after, ages)
+
+    def as_now(self) -> "Decoder":
+        """A decoder that knows the tables as they are described now, whatever comes later."""
+        found = Decoder(self._peer, self._state_oid, self._layouts, self._bases)
+        found._relations = dict(self._relations)
+        return found
+
     def _alike(self, messages: Sequence[bytes]) -> Sequence[Item]:
         """The changes of messages of one kind about one table, by columns."""
-        relation = self._relations.get(_LENGTH(messages[0], 1)[0])
+        relation = self._relations.get(LENGTH(messages[0], 1)[0])
         if relation is None or relation.layout is None:
             return [None] * len(messages)
         layout, name = relation.layout, relation.layout.collection
@@ -117,21 +167,20 @@ class Decoder:
         places, readers = relation.places[:width], relation.readers[:width]
         kind = messages[0][0]
         if kind == INSERT:
-            columns = list(zip(*[_tuple(message, 6)[0] for message in messages], strict=True))
-            after = [read(columns[place]) for place, read in zip(places, readers, strict=True)]
+            _, columns = columns_of(messages)
+            after = [read((columns or [])[place]) for place, read in zip(places, readers, strict=True)]
             keys = list(zip(*[after[place] for place in relation.key_places], strict=True))
             return inserted(name, keys, list(zip(*after, strict=True)))
         if {message[5] for message in messages} != {_OLD}:
             why = "its replica identity is not FULL any more"
             raise self._changed(layout, "changes of a table have no before-images", why)
-        pairs = [_tuples(message) for message in messages]
-        columns = list(zip(*[old for old, _ in pairs], strict=True))
+        olds, news = columns_of(messages)
+        columns, fresh = olds or [], news or []
         before = [read(columns[place]) for place, read in zip(places, readers, strict=True)]
         keys = list(zip(*[before[place] for place in relation.key_places], strict=True))
         rows = list(zip(*before, strict=True))
         if kind == DELETE:
             return deleted(name, keys, rows)
-        fresh = list(zip(*[new for _, new in pairs], strict=True))
         after = [
             _successors(columns[place], fresh[place], was, read)
             for place, was, read in zip(places, before, readers, strict=True)
@@ -141,8 +190,8 @@ class Decoder:
 
     def truncated(self, message: bytes) -> PeerChanged | None:
         """What a TRUNCATE of captured tables means: rows went, and the log does not say which (D38)."""
-        (count,) = _LENGTH(message, 1)
-        oids = [_LENGTH(message, 6 + 4 * place)[0] for place in range(count)]
+        (count,) = LENGTH(message, 1)
+        oids = [LENGTH(message, 6 + 4 * place)[0] for place in range(count)]
         layout = next((self._layouts[oid] for oid in oids if oid in self._layouts), None)
         if layout is None:
             return None
@@ -159,33 +208,11 @@ def _successors(old: Sequence[Raw], new: Sequence[Raw], before: Sequence[Value],
     """A column after updates: what did not change is what was there; so is what was not sent because it did not change."""
     if old == new:
         return before
-    if ABSENT in new:
-        new = [was if now is ABSENT else now for was, now in zip(old, new, strict=True)]
-    return read(new)
+    return read(_filled(new, old))
 
 
-def _tuples(message: bytes) -> tuple[list[Raw] | None, list[Raw] | None]:
-    """The old and the new tuple of a row message."""
-    at, old, new = 5, None, None
-    if message[at] != _NEW:
-        old, at = _tuple(message, at + 1)
-    if at < len(message):
-        new, _ = _tuple(message, at + 1)
-    return old, new
-
-
-def _tuple(message: bytes, at: int) -> tuple[list[Raw], int]:
-    (count,) = _COUNT(message, at)
-    at += 2
-    found: list[Raw] = []
-    add, length = found.append, _LENGTH
-    for _ in range(count):
-        kind = message[at]
-        if kind == _TEXT:
-            start = at + 5
-            at = start + length(message, at + 1)[0]
-            add(message[start:at])
-        else:
-            add(None if kind == _NULL else ABSENT)  # else unchanged, and stored elsewhere
-            at += 1
-    return found, at
+def _filled(new: Sequence[Raw], old: Sequence[Raw]) -> Sequence[Raw]:
+    """A column after updates, where what was not sent is what was there."""
+    if ABSENT not in new:
+        return new
+    return [was if now is ABSENT else now for was, now in zip(old, new, strict=True)]

@@ -6,7 +6,9 @@ from syncline.peers.protocol import Features
 
 FEATURES: Final = Features(
     "postgresql",
-    note="a transaction of more than TRANSACTION_ROWS_MAX rows is captured in parts; TRUNCATE asks for a rejoin",
+    transactions_exact=False,
+    note="small transactions that were committed one after the other may travel as one, a transaction of more than "
+    "TRANSACTION_ROWS_MAX rows in parts; TRUNCATE asks for a rejoin",
 )
 VERSION_MIN: Final = 130000  # as server_version_num has it
 GENERATED_PUBLISHED: Final = 180000  # from here on a publication says whether it has generated columns

@@ -135,7 +135,7 @@ def _type(column: tuple[Any, ...]) -> Type:
     if base == NUMERIC and modifier >= 4:
         scale = (modifier - 4) & 0x7FF
         scale = scale - 0x800 if scale >= 0x400 else scale
-    return Type(base, declared, scale, enum)
+    return Type(base, declared, scale, enum, modifier)
 
 
 def _column(column: tuple[Any, ...], kind: Type, key: tuple[str, ...]) -> Column:

@@ -161,10 +161,21 @@ class PostgresPeer:
     async def _moment(self, connection: Connection) -> snapshot.Moment:
         """The end of history; while no apply is under way, or its commit could be in the log and its watermark not be seen."""
         bare = not await footprint.exists(connection)
-        async with self._writing:
-            taken = await snapshot.moment(connection, bare=bare)
-        for capture in self._captures:
-            capture.ask(taken.position)
+        return await self._ask(connection, bare=bare)
+
+    async def _ask(self, connection: Connection, *, bare: bool) -> snapshot.Moment:
+        """The moment that this connection sees; captures tell when they are there, and give out nothing that reaches beyond."""
+        captures = set(self._captures)
+        for capture in captures:
+            capture.pauses += 1
+        try:
+            async with self._writing:
+                taken = await snapshot.moment(connection, bare=bare)
+            for capture in self._captures:
+                capture.ask(taken.position)
+        finally:
+            for capture in captures:
+                capture.pauses -= 1
         return taken
 
     async def acknowledge(self, upto: Position) -> None:
@@ -264,11 +275,7 @@ class PostgresPeer:
         bare = not await footprint.exists(connection)
         async with connection.transaction():
             await connection.execute(b"SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-            async with self._writing:
-                taken = await snapshot.moment(connection, bare=bare)
-            for capture in self._captures:
-                capture.ask(taken.position)
-            yield taken
+            yield await self._ask(connection, bare=bare)
 
     def _opened(self, connection: Connection | None) -> Connection:
         if connection is None:

@@ -16,8 +16,9 @@ from syncline.model.errors import PeerError
 from syncline.peers.postgres.connect import Connection, Place, errors, open_walsender
 
 _STATUS: Final = Struct("!cQQQqB")
-_KEEPALIVE: Final = Struct("!cQqB")
+_ALIVE: Final = Struct("!cQqB")
 _DATA: Final = ord("w")
+KEEPALIVE: Final = ord("k")
 _HEAD: Final = 25  # of an XLogData message
 _EPOCH_MICROS: Final = 946_684_800_000_000  # 2000-01-01 in Unix microseconds
 _PIECE: Final = 2_000  # messages taken at once
@@ -113,7 +114,7 @@ class Walsender:
 
     def keepalive(self, message: bytes) -> None:
         """Learn how far the server has looked; answer it if it asks for that."""
-        _, end, _, reply = _KEEPALIVE.unpack(message)
+        _, end, _, reply = _ALIVE.unpack(message)
         self.ends = max(self.ends, end)
         if reply:
             self.tell()

@@ -10,7 +10,7 @@ from typing import Final
 import msgspec
 import psycopg
 
-from syncline.model.value import ABSENT
+from syncline.model.value import ABSENT, Value
 from syncline.model.write import Op, Write
 from syncline.peers.postgres import statement
 from syncline.peers.postgres.connect import Connection
@@ -21,7 +21,7 @@ from syncline.peers.storing import Unstorable, columns_of, one_by_one
 FEW: Final = 64  # rows, up to which single statements are as fast as COPY with its round trips
 _STAGES: Final = "syncline_stage_"
 
-Native = str | None
+Native = str | bytes | None  # bytes: as the server itself wrote them
 Setbacks: Final = (
     psycopg.IntegrityError,
     psycopg.DataError,
@@ -31,14 +31,19 @@ Setbacks: Final = (
 
 
 class Prepared(msgspec.Struct, frozen=True):
-    """A write ready to send. `places[i]` is where row i stands in the write; `odd` are places that need care."""
+    """A write ready to send, by columns. `places[i]` is where row i stands in the write; `odd` are places that need care."""
 
     write: Write
     target: Target
     shape: Shape
     places: Sequence[int]
-    rows: Sequence[tuple[Native, ...]]
+    columns: Sequence[Sequence[Native]]
     odd: Sequence[int]
+
+    def rows(self, start: int, stop: int) -> list[tuple[str | None, ...]]:
+        """Some rows, as texts."""
+        pieces = [column[start:stop] for column in self.columns]
+        return list(zip(*[[one.decode() if type(one) is bytes else one for one in piece] for piece in pieces], strict=True))
 
 
 class Stages:
@@ -67,20 +72,28 @@ async def prepare(connection: Connection, write: Write, target: Target) -> Prepa
     shape = shape_of(write, target)
     odd: set[int] = set()
     ready: list[Sequence[Native]] = []
-    for name, column in zip(shape.names, columns_of(write, len(shape.key)), strict=True):
-        kind = target.type_of(name)
-        texts = store_column(column, kind)
-        if texts is None:
-            texts = one_by_one(column, partial(store, kind=kind), odd)
-        places = doubtful(texts, kind)
-        if places:
-            odd.update(await rewritten(connection, kind, [(place, texts[place] or "") for place in places]))
-        ready.append(texts)
-    rows = list(zip(*ready, strict=True)) if ready else []
+    columns = () if write.series else columns_of(write, len(shape.key))
+    for place, name in enumerate(shape.names):
+        kind, series = target.type_of(name), write.series[place] if write.series else None
+        if series is not None and series.tag and series.tag == kind.tag:
+            ready.append(series.raw)  # what such a column gave out, such a column takes
+        else:
+            ready.append(await _texts(connection, columns[place] if series is None else series.values, kind, odd))
     if not odd:
-        return Prepared(write, target, shape, range(len(write.keys)), rows, ())
+        return Prepared(write, target, shape, range(len(write.keys)), ready, ())
     kept = [place for place in range(len(write.keys)) if place not in odd]
-    return Prepared(write, target, shape, kept, [rows[place] for place in kept], sorted(odd))
+    return Prepared(write, target, shape, kept, [[one[place] for place in kept] for one in ready], sorted(odd))
+
+
+async def _texts(connection: Connection, column: Sequence[Value], kind: Type, odd: set[int]) -> Sequence[str | None]:
+    """A column as the server reads it; the places of what needs care go to `odd`."""
+    texts = store_column(column, kind)
+    if texts is None:
+        texts = one_by_one(column, partial(store, kind=kind), odd)
+    places = doubtful(texts, kind)
+    if places:
+        odd.update(await rewritten(connection, kind, [(place, texts[place] or "") for place in places]))
+    return texts
 
 
 async def rewritten(connection: Connection, kind: Type, texts: Sequence[tuple[int, str]]) -> list[int]:
@@ -103,12 +116,12 @@ async def rewritten(connection: Connection, kind: Type, texts: Sequence[tuple[in
 
 async def execute(connection: Connection, stages: Stages, prepared: Prepared, start: int, stop: int) -> None:
     """Write rows start..stop of a prepared write. Raises one of Setbacks; then the transaction has to go back."""
-    shape, rows = prepared.shape, prepared.rows
+    shape = prepared.shape
     if shape.op is Op.UPDATE and not shape.fields and not shape.deltas:
         return
     if stop - start <= FEW:
-        order = statement.reordered(shape)
-        given = rows[start:stop] if order is None else [[row[place] for place in order] for row in rows[start:stop]]
+        order, rows = statement.reordered(shape), prepared.rows(start, stop)
+        given = rows if order is None else [tuple([row[place] for place in order]) for row in rows]
         sql = statement.one(shape)
         if len(given) == 1:
             await connection.execute(sql, given[0])
@@ -117,28 +130,28 @@ async def execute(connection: Connection, stages: Stages, prepared: Prepared, st
         return
     name = await stages.name(connection, shape)
     cursor = connection.cursor()
+    columns = [copy_column(column[start:stop]) for column in prepared.columns]
     async with cursor.copy(statement.copy(name)) as copy:
-        for place in range(start, stop, _PIECE):
-            await copy.write(copy_text(rows[place : min(stop, place + _PIECE)]))
+        for place in range(0, stop - start, _PIECE):
+            lines = map(b"\t".join, zip(*[column[place : place + _PIECE] for column in columns], strict=True))
+            await copy.write(b"\n".join(lines) + b"\n")
     await connection.execute(statement.many(name, shape))
     await connection.execute(f"TRUNCATE pg_temp.{name}".encode())
 
 
 _PIECE: Final = 1_000
-_SPECIAL: Final = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
+_SPECIAL: Final = ((b"\\", b"\\\\"), (b"\t", b"\\t"), (b"\n", b"\\n"), (b"\r", b"\\r"))
+_NULL: Final = b"\\N"
 
 
-def copy_text(rows: Sequence[tuple[Native, ...]]) -> bytes:
-    """Rows in COPY's text format."""
-    texts = [
-        "\t".join(["\\N" if value is None else value.translate(_SPECIAL) if _is_special(value) else value for value in row])
-        for row in rows
-    ]
-    return ("\n".join(texts) + "\n").encode()
-
-
-def _is_special(value: str) -> bool:
-    return "\\" in value or "\n" in value or "\t" in value or "\r" in value
+def copy_column(column: Sequence[Native]) -> Sequence[bytes]:
+    """A column in COPY's text format. Source: https://www.postgresql.org/docs/current/sql-copy.html (Text Format)"""
+    data: Sequence[bytes | None] = [one.encode() if type(one) is str else one for one in column]  # type: ignore[misc]
+    joined = b"\0".join([one or b"" for one in data])
+    for special, escaped in _SPECIAL:
+        if special in joined:
+            data = [one and one.replace(special, escaped) for one in data]
+    return [_NULL if one is None else one for one in data]
 
 
 def refusal_of(prepared: Prepared, place: int) -> Unstorable | None:
