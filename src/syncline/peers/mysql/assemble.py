@@ -17,7 +17,7 @@ from syncline.model.limits import BATCH_BYTES_MAX, INGEST_ROWS_MAX, TRANSACTION_
 from syncline.model.stamp import Offset, Position
 from syncline.peers.images import flat
 from syncline.peers.mysql import events
-from syncline.peers.mysql.ddl import Damage, damage_of, words
+from syncline.peers.mysql.ddl import Damage, damage_of, words, xa_name
 from syncline.peers.mysql.decode import Decoder, Mark
 from syncline.peers.mysql.held import Held, Row
 from syncline.peers.mysql.history import file_number, gtids_of, major_of, position
@@ -103,7 +103,8 @@ class Assembler:
         """
         try:
             for event in batch:
-                yield from self._follow(event)
+                if (news := self._follow(event)) is not None:
+                    yield from news
                 if self.damage is not None:
                     break
         except (SynclineError, Unprepared):
@@ -111,7 +112,8 @@ class Assembler:
             raise
         yield from self._flush()
 
-    def _follow(self, event: bytes) -> Iterator[Transaction | Begun]:
+    def _follow(self, event: bytes) -> Iterator[Transaction | Begun] | None:
+        """One event: what is to be told at once, None for nothing."""
         kind = event[4]
         end, flags = _PLACE(event, 13)
         if end and not flags & events.ARTIFICIAL and kind != events.HEARTBEAT:
@@ -122,16 +124,12 @@ class Assembler:
                 self._begin = major_of(self._number, self._offset)
             self._offset += step
         if kind == events.FORMAT:
-            yield from self._flush()
-            if (begun := self._on_format(event)) is not None:
-                yield begun
-        elif kind == events.PAYLOAD:
-            for inner in events.payload(event):
-                yield from self._take(inner, inner[4], _PLACE(inner, 13)[1])
-        else:
-            yield from self._take(event, kind, flags)
+            return self._on_format(event)
+        if kind == events.PAYLOAD:
+            return self._on_payload(event)
+        return self._take(event, kind, flags)
 
-    def _take(self, event: bytes, kind: int, flags: int) -> Iterator[Transaction]:
+    def _take(self, event: bytes, kind: int, flags: int) -> Iterator[Transaction | Begun] | None:
         if kind in events.ROWS:
             if not self._skip or self._xa:
                 self._on_rows(event)
@@ -140,11 +138,21 @@ class Assembler:
         elif (handler := self._handlers.get(kind)) is not None:
             handler(event)
             if self._large is not None:
-                yield from self._flush()
-                held, self._large = self._large, None
-                yield from self._cut(held)
+                return self._tell_large()
         elif not flags & _IGNORABLE:
             raise CodecError(f"the binary log has an event of a kind that is not known: {kind}")
+        return None
+
+    def _on_payload(self, event: bytes) -> Iterator[Transaction | Begun]:
+        for inner in events.payload(event):
+            if (news := self._take(inner, inner[4], _PLACE(inner, 13)[1])) is not None:
+                yield from news
+
+    def _tell_large(self) -> Iterator[Transaction]:
+        yield from self._flush()
+        held, self._large = self._large, None
+        if held is not None:
+            yield from self._cut(held)
 
     def close(self) -> None:
         """Give back what is held."""
@@ -201,8 +209,7 @@ class Assembler:
             held.close()
         elif held.size > WHOLE_BYTES or held.is_filed:
             self._large, self._part = held, 0
-            if held is self._held:
-                self._held = Held()
+            self._held = Held() if held is self._held else self._held
         elif len(held):
             self._rows += held.all()
             self._ready.append(_Ready(len(held), self._here(), self.context, self._time, ()))
@@ -234,7 +241,7 @@ class Assembler:
             self._xa = self._xa or verb == "START"  # MySQL: what follows is being prepared
             self._standalone = False
             return
-        name = _xa_name(found[2:])
+        name = xa_name(found[2:])
         held = self._prepared.pop(name, None)
         if verb == "COMMIT" and held is None and not self._skip:
             raise Unprepared(name)
@@ -299,7 +306,8 @@ class Assembler:
         self._number = file_number(self._file)
         self._decoder.forget()
 
-    def _on_format(self, event: bytes) -> Begun | None:
+    def _on_format(self, event: bytes) -> Iterator[Transaction | Begun]:
+        yield from self._flush()
         found = events.file_format(event)
         known = self._created.get(self._number)
         if known is not None and known != found.created:
@@ -310,7 +318,8 @@ class Assembler:
         if self.inside:  # the server died while it wrote what stands before: that was never committed
             self._held.close()
             self.inside = False
-        return Begun(self._number, found.created) if known is None else None
+        if known is None:
+            yield Begun(self._number, found.created)
 
     def _on_gtid_list(self, event: bytes) -> None:
         self._gtids = events.gtid_list(event)
@@ -388,10 +397,3 @@ def _nothing(_event: bytes) -> None:
 
 def _transaction(peer: str, one: _Ready, changes: list[Change]) -> Transaction:
     return Transaction(peer, one.position, one.context, one.time, tuple(changes), one.refused)
-
-
-def _xa_name(tokens: Sequence[str]) -> str:
-    """The name in `X'7131',X'77',1`, as tokens: X 7131 , X 77 , 1."""
-    parts = [token for token in tokens if token not in ("X", "x", ",")]
-    first, second, number = [*parts, "", ""][:3] if len(parts) < 3 else parts[:3]
-    return f"{first},{second},{number or 1}"

@@ -82,6 +82,13 @@ def damage_of(query: Query, schema: str, tables: Collection[str]) -> Damage | No
     return None
 
 
+def xa_name(tokens: Sequence[str]) -> str:
+    """The name of an XA transaction as events.xid_text has it, from the words of `X'7131',X'77',1`."""
+    parts = [token for token in tokens if token not in ("X", "x", ",")]
+    first, second, number = [*parts, "", ""][:3] if len(parts) < 3 else parts[:3]
+    return f"{first},{second},{number or 1}"
+
+
 class _Reach:
     """Finds captured tables in lists of names."""
 

@@ -3,10 +3,11 @@
 Source: https://dev.mysql.com/doc/dev/mysql-server/latest/field__types_8h.html; MariaDB's own types as its servers send them.
 """
 
+import re
 import zlib
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
-from ipaddress import IPv4Address, IPv6Address
+from ipaddress import IPv4Address
 from struct import Struct
 from typing import Any, Final, NamedTuple, TypeAlias
 
@@ -30,6 +31,7 @@ _FIXED: Final = {
 _LENGTHS: Final = {1: "B", 2: "H", 3: "3s", 4: "I"}
 _DIGIT_BYTES: Final = (0, 1, 1, 2, 2, 3, 3, 4, 4, 4)  # of a piece of a decimal with so many digits
 _SINGLE, _DOUBLE = Struct("<f").unpack, Struct("<d").unpack
+_WORDS: Final = Struct(">8H").unpack
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _ZERO_TIME: Final = "0000-00-00 00:00:00"
 
@@ -234,6 +236,20 @@ def _uuid(raw: bytes) -> Value:
     return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 
+def _inet6(raw: bytes) -> Value:
+    """As MariaDB writes it: `::` for the first of the longest runs of zeros, even of one; IPv4 in dots where that is meant."""
+    data = raw.ljust(16, b"\0")
+    words = [f"{word:x}" for word in _WORDS(data)]
+    runs = re.finditer("0+", "".join("0" if word == "0" else "x" for word in words))
+    start, end = max((found.span() for found in runs), key=lambda run: run[1] - run[0], default=(0, 0))
+    if start == end:
+        return ":".join(words)
+    tail = words[end:]
+    if start == 0 and (end == 6 or (end == 5 and words[5] == "ffff")):
+        tail[-2:] = [str(IPv4Address(data[12:]))]
+    return f"{':'.join(words[:start])}::{':'.join(tail)}"
+
+
 def inflate_column(data: bytes) -> bytes:
     """A value of a COMPRESSED column of MariaDB's: a byte of method and width, the size, and the data. Raises CodecError."""
     if not data or data[0] == 0:
@@ -263,7 +279,7 @@ _FRACTIONS: Final[dict[int, tuple[int, Callable[[int], Reader]]]] = {
 _PLAIN: Final[dict[str, Reader]] = {
     "uuid": _uuid,
     "inet4": lambda raw: str(IPv4Address(raw.ljust(4, b"\0"))),
-    "inet6": lambda raw: str(IPv6Address(raw.ljust(16, b"\0"))),
+    "inet6": _inet6,
 }
 
 

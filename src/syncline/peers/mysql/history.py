@@ -6,6 +6,7 @@ happened. A file is known by its name and by the second in which it was made (it
 
 import json
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from syncline.model.stamp import Offset, Position
@@ -24,6 +25,7 @@ class Spot(NamedTuple):
     offset: int
 
 
+@lru_cache(64)
 def file_number(file: str) -> int:
     """The number at the end of a file's name."""
     digits = file.rpartition(".")[2]

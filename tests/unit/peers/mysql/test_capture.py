@@ -1,12 +1,14 @@
 """What the stream of a real server tells: whole transactions in commit order, both images, whatever the writer did."""
 
 import asyncio
+from collections.abc import AsyncIterator
 from contextlib import aclosing
 
 import pytest
 from tests.servers.mariadb import Server
 from tests.unit.peers.mysql.database import changes, database, story
 
+from syncline.model.change import Change, Transaction
 from syncline.model.errors import PeerChanged
 from syncline.model.stamp import Position
 from syncline.peers.conformance.reading import captured
@@ -170,7 +172,9 @@ def test_d38_a_truncated_table_breaks_the_history_and_a_rejoin_begins_another() 
     story(work)
 
 
-@pytest.mark.parametrize("statement", ["DROP TABLE items", "RENAME TABLE items TO old", "CREATE OR REPLACE TABLE items (id INT)"])
+@pytest.mark.parametrize(
+    "statement", ["DROP TABLE items", "RENAME TABLE items TO old", "CREATE OR REPLACE TABLE items (id INT)"]
+)
 def test_f25_a_table_that_went_is_told_after_what_stands_before(statement: str) -> None:
     async def work() -> None:
         async with database(ITEMS) as base:
@@ -188,8 +192,8 @@ def test_f25_a_table_that_went_is_told_after_what_stands_before(statement: str) 
     story(work)
 
 
-async def _until(peer: MysqlPeer, end: Position) -> list:  # type: ignore[type-arg]
-    found = []
+async def _until(peer: MysqlPeer, end: Position) -> list[Change]:
+    found: list[Change] = []
     async with aclosing(peer.stream(None)) as stream:  # type: ignore[type-var]
         async for transaction in stream:
             found += transaction.changes
@@ -300,7 +304,7 @@ def test_two_streams_of_one_peer_do_not_disturb_each_other() -> None:
     story(work)
 
 
-async def _some(stream, count: int):  # type: ignore[no-untyped-def]
+async def _some(stream: AsyncIterator[Transaction], count: int) -> AsyncIterator[Transaction]:
     while count:
         transaction = await anext(stream)
         count -= bool(transaction.changes) or count > 1

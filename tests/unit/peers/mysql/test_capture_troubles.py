@@ -5,8 +5,9 @@ import os
 import shutil
 import signal
 import tracemalloc
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import aclosing
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -182,7 +183,11 @@ async def _read_into(peer: MysqlPeer, after: Position | None, told: list[Transac
             told.append(transaction)
 
 
-async def _until(condition) -> None:  # type: ignore[no-untyped-def]
+def _has(told: list[Transaction], count: int) -> bool:
+    return len(told) >= count
+
+
+async def _until(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(30):
         while not condition():
             await asyncio.sleep(0.01)
@@ -205,9 +210,9 @@ def test_f15_a_connection_that_is_cut_in_the_middle_goes_on_where_it_was() -> No
                 base.run(f"INSERT INTO items VALUES ({number}, 'x')")
             told: list[Transaction] = []
             for _ in range(5):
-                before = len(told)
+                enough = len(told) + 1
                 reading = await _reading(peer, told)
-                await _until(lambda seen=before: len(told) > seen)
+                await _until(partial(_has, told, enough))
                 proxy.cut()
                 with pytest.raises(PeerUnreachable):
                     await reading
