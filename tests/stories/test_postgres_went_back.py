@@ -104,10 +104,12 @@ def test_f20_f21_a_standby_without_the_slot_that_lost_the_tail_takes_over(pair: 
     pair.wait_equal()
     primary.kill()
     standby.start()
+    proxy.aim(standby.port)
+    pair.space.wait(lambda: "this server is a standby" in pair.space.state("hq"), "a standby is not written to")
+    assert "SYN-P02" in pair.space.state("hq"), "nothing broke yet: the primary may come back"
     standby.run("postgres", "SELECT pg_promote()")
     standby.run(pair.databases["hq"], "INSERT INTO customers (id, name) VALUES (600, 'new'), (601, 'new')")
     pair.servers = {**pair.servers, "hq": standby}
-    proxy.aim(standby.port)
     pair.write("munich", "UPDATE customers SET balance = balance + 10 WHERE id < 500")
     _assert_rejoined(pair, "another branch")
     rows = {row[0]: row for row in pair.rows("hq")}
