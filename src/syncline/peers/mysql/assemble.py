@@ -14,7 +14,7 @@ import msgspec
 from syncline.model.change import Change, Refusal, Transaction
 from syncline.model.errors import CodecError, PeerChanged, PeerRestored, SynclineError
 from syncline.model.limits import BATCH_BYTES_MAX, INGEST_ROWS_MAX, TRANSACTION_ROWS_MAX
-from syncline.model.stamp import Offset, Position
+from syncline.model.stamp import Micros, Offset, Position
 from syncline.peers.images import flat
 from syncline.peers.mysql import events
 from syncline.peers.mysql.ddl import Damage, damage_of, words, xa_name
@@ -27,7 +27,6 @@ WHOLE_BYTES: Final = 256 * 1024  # of row events that cannot be more than TRANSA
 PREPARED_BYTES: Final = 64 * 1024  # of a prepared transaction's row events that stay in memory
 _REFUSALS: Final = msgspec.msgpack.Decoder(tuple[Refusal, ...])
 _PLACE: Final = Struct("<IH").unpack_from
-_TIME: Final = Struct("<I").unpack_from
 _PASSED_OVER: Final = frozenset({3, 5, 13, 14, 17, 28, 29, 35, 36, 37, 41, 160, 161, events.START_ENCRYPTION})
 _IGNORABLE: Final = 0x80
 _BACK: Final = 2**31  # a step that is longer goes back
@@ -59,7 +58,7 @@ class Assembler:
 
     `after`: where giving out goes on; reading may begin before. `context`: the watermark there. `created`: when the files that
     are known were made. `damage`: what happened that the log does not tell. `altered`: tables may look
-    different now.
+    different now. `now`: the server's clock as the next events come.
     """
 
     def __init__(
@@ -72,6 +71,7 @@ class Assembler:
         self._gtids = gtids_of(after)
         self._own_gtid: tuple[int, str] | None = None
         self.damage: Damage | None = None
+        self.now: Micros = 0
         self.inside = self.altered = False
         self._standalone = self._skip = self._xa = False
         self._begin, self._time, self._part = 0, 0, 0
@@ -198,8 +198,7 @@ class Assembler:
             domain, text = self._own_gtid
             self._gtids[domain], self._own_gtid = text, None
         self.inside = self._standalone = self._xa = False
-        (seconds,) = _TIME(event, 0)
-        self._time = seconds * 1_000_000
+        self._time = events.commit_time(event, self.now)
         if held is None or self._skip:
             self._held.close()
         elif self._mark is not None:

@@ -37,6 +37,7 @@ class _Known(NamedTuple):
     end: Spot
     oldest: Spot
     damage: PeerChanged | None
+    ahead: Micros  # by how much the server's clock is before ours
 
 
 class Capture:
@@ -97,7 +98,9 @@ class Capture:
         self._dump = dump = await Dump.open(self._place, spot)
         try:
             while True:
-                for found in assembler.feed(await self._receive(dump)):
+                batch = await self._receive(dump)
+                assembler.now = _now() + known.ahead
+                for found in assembler.feed(batch):
                     if isinstance(found, Begun):
                         await self._note_file(known, found)
                         continue
@@ -204,9 +207,10 @@ def _begin(connection: Connection, place: Place, server: Server, after: Position
     if start.offset > OFFSET_MAX:
         start = Spot(start.file, FIRST)  # a dump cannot begin there; what stands before is passed over (T11)
     created = history.created(connection)
+    ((clock,),) = fetch(connection, "SELECT CAST(UNIX_TIMESTAMP(SYSDATE(6)) * 1000000 AS SIGNED)")
     if after is not None and (made := history.made_of(after)):
         created[file_number(spot_of(after).file)] = made  # a database that was put back remembers what was then
-    return _Known(layouts, plain, created, start, end, oldest, damage)
+    return _Known(layouts, plain, created, start, end, oldest, damage, clock - _now())
 
 
 def _restored(place: Place, why: str) -> PeerRestored:

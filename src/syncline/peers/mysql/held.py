@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from struct import Struct
 from typing import IO, Final
 
+from syncline.model.errors import PeerFull
 from syncline.peers.mysql.decode import Relation
 
 Row = tuple[Relation, bytes]
@@ -39,7 +40,14 @@ class Held:
             self.spill()
 
     def spill(self) -> None:
-        """Move what is in memory to the file."""
+        """Move what is in memory to the file. Raises PeerFull."""
+        try:
+            self._write()
+        except OSError as error:
+            hint = "free some space where temporary files are, or name another folder in TMPDIR; it goes on by itself"
+            raise PeerFull("there is no space to hold a large transaction", why=str(error), hint=hint) from error
+
+    def _write(self) -> None:
         if self._file is None:
             self._file = tempfile.TemporaryFile(prefix="syncline-")  # noqa: SIM115
         self._file.writelines(_RECORD.pack(one.number, len(event)) + event for one, event in self._rows)

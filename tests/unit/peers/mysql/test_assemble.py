@@ -7,7 +7,7 @@ import pytest
 from tests.unit.peers.mysql.made import BIGINT, INT, TIME, VARCHAR, Log, rows, table_map
 
 from syncline.model.change import Refusal, Transaction
-from syncline.model.errors import CodecError, PeerChanged, PeerRestored
+from syncline.model.errors import CodecError, PeerChanged, PeerFull, PeerRestored
 from syncline.model.stamp import Position
 from syncline.peers.mysql import assemble, events, held
 from syncline.peers.mysql.assemble import Assembler, Begun, Unprepared
@@ -55,7 +55,7 @@ def test_a_transaction_stands_where_its_commit_ends() -> None:
     (told,) = _told(assembler, log)
     assert told.position == position(log.file, log.offset, 0, [gtid], made=TIME)
     assert told.position.text == f"{0:016x} {log.file} {TIME} {gtid}"
-    assert (told.time, _keys([told])) == (TIME * 1_000_000, [[1, 2]])
+    assert (told.time, _keys([told])) == (TIME * 1_000_000 + 500_000, [[1, 2]])
     assert assembler.end == told.position.major
 
 
@@ -70,6 +70,32 @@ def test_what_is_read_again_is_told_from_its_place_on() -> None:
     for number in range(5):
         _transaction(again, number)
     assert _told(after, again) == told[3:]
+
+
+def test_a_commit_that_comes_fresh_was_made_just_now() -> None:
+    second = TIME * 1_000_000
+    wanted = {
+        second + 7: second + 7,
+        second + 2_500_000: second + 999_999,
+        second + 60_000_000: second + 500_000,
+        0: second + 500_000,
+    }
+    for now, expected in wanted.items():
+        log = Log()
+        assembler = _assembler(log)
+        assembler.now = now
+        _transaction(log, 1)
+        assert [one.time for one in _told(assembler, log)] == [expected]
+
+
+def test_a_large_transaction_that_finds_no_space_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(held, "MEMORY_BYTES", 10)
+    monkeypatch.setattr("tempfile.tempdir", "/nowhere/at/all")
+    log = Log()
+    assembler = _assembler(log)
+    _transaction(log, 1)
+    with pytest.raises(PeerFull, match="TMPDIR"):
+        list(assembler.feed(log.new()))
 
 
 def test_our_own_transactions_are_context_and_their_rows_are_not_told() -> None:
