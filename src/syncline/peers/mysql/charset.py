@@ -14,7 +14,7 @@ from syncline.model.value import Tagged, Value
 
 BINARY: Final = "binary"
 _LATIN1: Final = "".join(bytes([n]).decode("cp1252") if n not in (0x81, 0x8D, 0x8F, 0x90, 0x9D) else chr(n) for n in range(256))
-_TO_LATIN1: Final = {char: place for place, char in enumerate(_LATIN1)}
+_TO_LATIN1: Final = {ord(char): place for place, char in enumerate(_LATIN1)}
 _CODECS: Final = {
     "utf8mb4": "utf-8", "utf8mb3": "utf-8", "utf8": "utf-8", "ascii": "ascii", "latin1": "latin1",
     "latin2": "iso8859-2", "latin5": "iso8859-9", "latin7": "iso8859-13", "koi8r": "koi8-r",
@@ -62,7 +62,7 @@ def decode(data: bytes, charset: str) -> str:
 def encode(text: str, charset: str) -> bytes:
     """The bytes of a text. Raises UnicodeEncodeError for what the character set lacks, KeyError as `decode`."""
     if charset == "latin1":
-        return codecs.charmap_encode(text, "strict", _TO_LATIN1)[0]  # type: ignore[arg-type]
+        return codecs.charmap_encode(text, "strict", _TO_LATIN1)[0]
     if charset in _THREE_BYTES and text and max(text) > "\uffff":
         place = next(at for at, char in enumerate(text) if char > "\uffff")
         raise UnicodeEncodeError(charset, text, place, place + 1, "it has no characters beyond U+FFFF")

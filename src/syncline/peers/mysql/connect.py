@@ -15,7 +15,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 import pymysql
 
-from syncline.model.errors import PeerBusy, PeerChanged, PeerError, PeerFull, PeerUnreachable, PeerUnsafe
+from syncline.model.errors import PeerBusy, PeerChanged, PeerDenied, PeerError, PeerFull, PeerUnreachable, PeerUnsafe
 from syncline.peers.mysql.features import Server, server_of
 
 _T = TypeVar("_T")
@@ -40,6 +40,7 @@ _KEEPALIVE: Final = {"TCP_KEEPIDLE": 10, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 3, "
 BUSY: Final = frozenset({1020, 1205, 1213, 1317, 1412, 1479, 1614, 1637, 1969, 3024, 3572})
 _FULL: Final = frozenset({1021, 1037, 1038, 1041, 1114, 3164, 1197})
 _LOGIN: Final = frozenset({1044, 1045, 1049, 1129, 1130, 1698, 1820, 1862, 2059, 2061, 3118, 3955, 4151})
+_DATABASE: Final = 1044  # this user may not do this in this database
 _RIGHT: Final = frozenset({1142, 1143, 1227, 1370, 1410, 1419})
 _CHANGED: Final = frozenset({1051, 1054, 1072, 1146, 1932})
 _AWAY: Final = frozenset(
@@ -232,13 +233,13 @@ def translate(error: pymysql.err.Error, place: Place, doing: str) -> PeerError:
     if "certificate" in said or number == 2026:
         hint = "give the server a certificate for its name; ssl_ca= names its authority; insecure=true goes without"
         return PeerUnsafe("the server does not prove who it is", why=why, hint=hint, **where)
-    if number in _LOGIN:
-        hint = "correct the address or the password, or create the user for the host that Syncline comes from"
-        return PeerUnsafe("the server does not let Syncline in", why=why, hint=hint, **where)
+    if number in _LOGIN and (number != _DATABASE or doing.startswith("connecting")):
+        hint = "correct the address or the password, or create the user for this host; it is tried again by itself"
+        return PeerDenied("the server does not let Syncline in", why=why, hint=hint, **where)
     if number in _CHANGED:
         hint = f"look at the tables, then let it join again: 'syncline resume {place.peer} --rejoin'"
         return PeerChanged("a table was altered or dropped", why=why, hint=hint, **where)
-    if number in _RIGHT:
+    if number in _RIGHT or number == _DATABASE:
         return PeerUnsafe("a right is missing", why=why, hint="'syncline check' says which, with the statement", **where)
     if number in _AWAY or isinstance(error, pymysql.err.InterfaceError):
         hint = "start the server, or correct the address; it goes on by itself"

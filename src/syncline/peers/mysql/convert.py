@@ -8,6 +8,7 @@ import math
 import re
 from collections.abc import Callable
 from decimal import Decimal
+from struct import Struct
 from typing import Final, TypeAlias
 
 import msgspec
@@ -22,6 +23,7 @@ from syncline.peers.storing import Unstorable
 
 Reader: TypeAlias = Callable[[bytes], Value]
 
+_SINGLE: Final = Struct("f")
 _BITS: Final = {"tinyint": 8, "smallint": 16, "mediumint": 24, "int": 32, "bigint": 64}
 INTEGERS: Final = frozenset({*_BITS, "year"})
 FLOATS: Final = frozenset({"float", "double"})
@@ -305,6 +307,8 @@ def _float(number: float, text: str, kind: Type) -> bytes:
         raise Unstorable("rounded", f"{kind.name} would round {text}")
     if kind.scale is not None and _places(Decimal(text)) > kind.scale:
         raise Unstorable("rounded", f"{kind.name} would round {text}")
+    if kind.base == "float":  # its shortest decimal may be beyond the largest FLOAT
+        text = repr(_SINGLE.unpack(_SINGLE.pack(number))[0])
     return (text if "e" in text else f"{text}e0").encode()
 
 

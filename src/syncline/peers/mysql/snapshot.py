@@ -124,6 +124,9 @@ def _bound(value: Value, kind: Type) -> bytes:
             return b"x'" + value.hex().encode() + b"'"
         case Tagged("real" | "decimal", text) if kind.ordered and not kind.is_text:
             return text.encode() if text.lstrip("-+").replace(".", "").isdigit() else b"0"
+        case str(text) if kind.base == "time" and kind.scale:
+            whole, _, fraction = text.partition(".")
+            return quoted(f"{whole}.{fraction:0<{kind.scale}}")  # as the server's own text of a TIME has it
         case Tagged(_, text) | str(text):
             return quoted(text.encode(errors="replace").decode())
         case _:
