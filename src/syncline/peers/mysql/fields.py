@@ -18,6 +18,7 @@ from syncline.model.numbers import decimal_value, single, whole_value
 from syncline.model.value import INT64_MAX, Tagged, Value, real
 from syncline.peers.mysql import tables
 from syncline.peers.mysql.charset import BINARY, UTF8, charset_of, text_reader
+from syncline.peers.mysql.jsonb import json_text
 from syncline.peers.mysql.tables import Field, string_bytes_max
 
 Reader: TypeAlias = Callable[[Any], Value]
@@ -76,7 +77,7 @@ def _variable(field: Field, plain: str) -> Shape:
         width = 1 if meta <= 0xFF else 2
     elif kind == tables.STRING:
         width = 1 if string_bytes_max(meta) <= 0xFF else 2
-    elif kind in (tables.BLOB, tables.BLOB_COMPRESSED, tables.GEOMETRY):
+    elif kind in (tables.BLOB, tables.BLOB_COMPRESSED, tables.GEOMETRY, tables.JSON):
         width = meta
     else:
         raise CodecError(f"a column of a type that is not known: {kind}", column=field.name)
@@ -89,6 +90,8 @@ def _content(field: Field, plain: str) -> ColumnReader:
         if plain not in _PLAIN:
             raise CodecError(f"a column of a type that is not known: {plain}", column=field.name)
         return _each(_PLAIN[plain])
+    if field.kind == tables.JSON:
+        return _each(lambda raw: json_text(raw) if len(raw) <= VALUE_BYTES_MAX else oversize(raw))
     charset = BINARY if field.kind == tables.GEOMETRY else charset_of(field.charset)
     if charset == BINARY:
         if field.kind == tables.STRING:
