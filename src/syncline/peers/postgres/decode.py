@@ -12,7 +12,7 @@ from syncline.model.change import Change
 from syncline.model.errors import PeerChanged
 from syncline.model.limits import VALUE_BYTES_MAX
 from syncline.model.stamp import Micros
-from syncline.model.value import ABSENT, Value
+from syncline.model.value import ABSENT, Absent, Value
 from syncline.peers.blocks import are_apart
 from syncline.peers.blocks import updated as updated_blocks
 from syncline.peers.images import Item, deleted, flat, inserted, updated
@@ -213,6 +213,6 @@ def _successors(old: Sequence[Raw], new: Sequence[Raw], before: Sequence[Value],
 
 def _filled(new: Sequence[Raw], old: Sequence[Raw]) -> Sequence[Raw]:
     """A column after updates, where what was not sent is what was there."""
-    if ABSENT not in new:
+    if Absent not in set(map(type, new)):
         return new
     return [was if now is ABSENT else now for was, now in zip(old, new, strict=True)]
