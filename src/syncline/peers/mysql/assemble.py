@@ -87,13 +87,18 @@ class Assembler:
             events.QUERY_COMPRESSED: self._on_query, events.XA_PREPARE: self._on_prepare, events.ROTATE: self._on_rotate,
             events.GTID_LIST: self._on_gtid_list, events.HEARTBEAT: self._on_heartbeat, events.INCIDENT: self._on_incident,
             **dict.fromkeys(events.MYSQL_GTIDS, self._on_mysql_gtid), 18: self._on_loaded_file,
-            events.ROWS_PARTIAL: self._on_partial_rows, **dict.fromkeys(_PASSED_OVER, _nothing),
+            events.ROWS_PARTIAL: self._on_partial_rows,
         }  # fmt: skip
 
     @property
     def end(self) -> int:
         """The major part of the position up to which everything is given out."""
         return self._begin if self.inside else major_of(self._number, self._offset)
+
+    @property
+    def position(self) -> Position:
+        """Where reading can go on, between transactions."""
+        return self._here()
 
     def feed(self, batch: Sequence[bytes]) -> Iterator[Transaction | Begun]:
         """Take events; yield what is complete by now. Stops early where `damage` is set.
@@ -139,7 +144,7 @@ class Assembler:
             handler(event)
             if self._large is not None:
                 return self._tell_large()
-        elif not flags & _IGNORABLE:
+        elif kind not in _PASSED_OVER and not flags & _IGNORABLE:
             raise CodecError(f"the binary log has an event of a kind that is not known: {kind}")
         return None
 
@@ -388,10 +393,6 @@ class Assembler:
 
 
 _BEGINS: Final = frozenset({events.GTID, events.QUERY, events.QUERY_COMPRESSED, events.PAYLOAD, *events.MYSQL_GTIDS})
-
-
-def _nothing(_event: bytes) -> None:
-    """For events that say nothing of interest."""
 
 
 def _transaction(peer: str, one: _Ready, changes: list[Change]) -> Transaction:

@@ -19,6 +19,7 @@ from syncline.peers.mysql.history import FIRST, Spot, file_number, major_of, spo
 from syncline.peers.mysql.layout import Layout, load_layouts, note_damage
 from syncline.peers.mysql.wire import OFFSET_MAX, Dump, DumpRefused
 
+PASS_BYTES: Final = 16 * 1024 * 1024  # of log without anything of ours, or another file, after which the place is told
 _LOOK_SECONDS: Final = 0.5
 _EXISTS_SQL: Final = "SELECT COUNT(*) FROM information_schema.TABLES WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME = %s"
 _PLAIN_SQL: Final = (
@@ -112,6 +113,9 @@ class Capture:
                 for transaction in self._reached(assembler, first=first):
                     first = False
                     yield transaction
+                if not assembler.inside and assembler.end - self._told.major > PASS_BYTES and not first:
+                    self._told = assembler.position  # T9: what is passed over may be purged
+                    yield Transaction(self._place.peer, self._told, assembler.context, _now())
                 if assembler.altered:
                     assembler.altered = False
                     await self._look_at_tables()

@@ -20,7 +20,7 @@ from syncline.model.change import Transaction
 from syncline.model.errors import PeerRestored, PeerUnreachable
 from syncline.model.stamp import Position
 from syncline.peers.conformance.reading import captured
-from syncline.peers.mysql import held, wire
+from syncline.peers.mysql import capture, held, wire
 from syncline.peers.mysql.peer import MysqlPeer, open_peer
 
 ITEMS = "CREATE TABLE items (id BIGINT PRIMARY KEY, name VARCHAR(200))"
@@ -53,6 +53,14 @@ async def _filled(base: Database, count: int = 3) -> tuple[MysqlPeer, Position]:
     return peer, found[-1].position
 
 
+async def _purge(server: Server, file: str) -> None:
+    """Remove the files before one; those that a stream which has ended was reading are let go of a moment later."""
+    async with asyncio.timeout(30):
+        while server.run(None, "SHOW BINARY LOGS")[0][0] != file:
+            server.run(None, f"PURGE BINARY LOGS TO '{file}'")
+            await asyncio.sleep(0.05)
+
+
 def test_f22_a_purged_binary_log_is_noticed(server: Server) -> None:
     async def work() -> None:
         async with database(ITEMS, server=server) as base:
@@ -60,7 +68,7 @@ def test_f22_a_purged_binary_log_is_noticed(server: Server) -> None:
             server.run(None, "FLUSH BINARY LOGS")
             base.run("INSERT INTO items VALUES (10, 'in the next file')")
             ((newest,),) = [row[:1] for row in server.run(None, "SHOW MASTER STATUS")]
-            server.run(None, f"PURGE BINARY LOGS TO '{newest}'")
+            await _purge(server, newest)
             await _broken(peer, after, "purged")
 
     story(work)
@@ -73,9 +81,57 @@ def test_f22_what_was_purged_after_it_was_read_is_not_missed(server: Server) -> 
             server.run(None, "FLUSH BINARY LOGS")
             base.run("INSERT INTO items VALUES (10, 'in the next file')")
             after = (await captured(peer))[-1].position
-            server.run(None, f"PURGE BINARY LOGS TO '{after.text.split(' ')[1]}'")
+            await _purge(server, after.text.split(" ")[1])
             base.run("INSERT INTO items VALUES (11, 'later')")
             assert [change.key for change in await changes(peer, after)] == [(11,)]
+
+    story(work)
+
+
+def test_t9_what_is_passed_over_may_be_purged(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(capture, "PASS_BYTES", 100_000)
+
+    async def work() -> None:
+        async with database(ITEMS, "CREATE TABLE noise (n INT, t TEXT)", server=server) as base:
+            peer, after = await _filled(base)
+            told: list[Transaction] = []
+            reading = asyncio.ensure_future(_read_into(peer, after, told))
+            await _until(partial(_has, told, 1))
+            base.run("INSERT INTO noise SELECT seq, REPEAT('x', 500) FROM seq_1_to_1000")
+            await _until(partial(_has, told, 2))
+            assert told[1].position > after
+            server.run(None, "FLUSH BINARY LOGS")
+            await _until(partial(_has, told, 3))
+            reading.cancel()
+            await asyncio.wait([reading])
+            assert all(not transaction.changes for transaction in told)
+            await _purge(server, told[-1].position.text.split(" ")[1])
+            base.run("INSERT INTO items VALUES (11, 'later')")
+            assert [change.key for change in await changes(peer, told[-1].position)] == [(11,)]
+            with pytest.raises(PeerRestored, match="purged"):
+                await _first(peer, after)
+
+    story(work)
+
+
+def test_f22_a_log_that_is_reset_under_a_stream_ends_it(server: Server) -> None:
+    async def work() -> None:
+        async with database(ITEMS, server=server) as base:
+            peer, after = await _filled(base)
+            told: list[Transaction] = []
+            reading = asyncio.ensure_future(_read_into(peer, after, told))
+            await _until(partial(_has, told, 1))
+            await asyncio.sleep(1.1)
+            server.run(None, "RESET MASTER")
+            base.run("INSERT INTO items VALUES (11, 'in the new log')")
+            while not reading.done():
+                base.run("UPDATE items SET name = CONCAT(name, 'a') WHERE id = 11")
+                await asyncio.sleep(0.05)
+            error = reading.exception()
+            assert isinstance(error, PeerRestored | PeerUnreachable)
+            assert _keys(told) == []
+            with pytest.raises(PeerRestored):
+                await _first(peer, after)
 
     story(work)
 
