@@ -24,11 +24,15 @@ $(STAMP): pyproject.toml        # python3 -m venv .venv && .venv/bin/pip install
 demo: $(STAMP)  # syncline demo --seconds 20
 	$(BIN)/syncline demo --seconds 20
 
-servers:        # apt-get install postgresql, where its programs are missing (tests start private servers of it)
+servers:        # apt-get install postgresql mariadb-server, where their programs are missing (tests start private servers)
 	@command -v initdb >/dev/null || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || { \
 	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 	    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends postgresql; \
 	  else echo "PostgreSQL is not installed: the tests use the versions that Python's package index brings" >&2; fi; }
+	@command -v mariadbd >/dev/null || ls /usr/sbin/mariadbd >/dev/null 2>&1 || { \
+	  [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null || { \
+	    echo "The tests need MariaDB's server programs. On Debian and Ubuntu: apt-get install mariadb-server" >&2; exit 1; }; \
+	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends mariadb-server; }
 
 test: $(STAMP) servers  # ruff check . && ruff format --check . && mypy && pytest -n 2 --dist worksteal
 	$(BIN)/ruff check .

@@ -60,18 +60,20 @@ def test_d41_a_trigger_or_a_cascade_that_nobody_would_capture_is_refused() -> No
     story(work)
 
 
-def test_values_that_do_not_fit_are_refused_by_row_and_the_others_stand() -> None:
+def test_d10_values_that_do_not_fit_are_refused_by_row_and_the_others_stand() -> None:
     table = (
-        "CREATE TABLE t (id bigint PRIMARY KEY, a varchar(3), b decimal(6,2), c date, d int CHECK (d > 0), e tinyint NOT NULL)"
+        "CREATE TABLE t (id bigint PRIMARY KEY, a varchar(3), b decimal(6,2), c date, d int CHECK (d > 0), e tinyint NOT NULL, "
+        "f timestamp NULL)"
     )
 
     async def work() -> None:
         async with database(table) as base:
             peer, found = await base.ready("t")
-            rows: list[Row] = [(n, "x", 1, "2024-01-01", 1, 1) for n in range(40)]
+            rows: list[Row] = [(n, "x", 1, "2024-01-01", 1, 1, None) for n in range(40)]
             bad: dict[int, tuple[int, Value, str]] = {
                 3: (1, "long", "too_large"), 5: (2, real(0.125), "rounded"), 7: (3, "2024-02-30", "value"),
                 9: (4, 0, "check"), 11: (5, None, "notnull"), 13: (5, 128, "out_of_range"), 15: (3, "soon", "rewritten"),
+                17: (6, "2300-01-01 00:00:00+00", "value"),
             }  # fmt: skip
             for place, (column, value, _) in bad.items():
                 rows[place] = (*rows[place][:column], value, *rows[place][column + 1 :])

@@ -49,8 +49,8 @@ MORE: Row = (
 ROWS = (FULL, NULLS, MORE)
 
 
-def test_every_type_is_written_as_it_is_and_read_and_streamed_as_it_was() -> None:
-    """D5 D10 D11 D12 D13 D15 D16 D17 D22 D28 on one table: apply, snapshot and stream have the same values."""
+def test_d6_d10_d12_d15_d22_every_type_is_written_as_it_is_and_read_and_streamed_as_it_was() -> None:
+    """On one table: apply, snapshot and stream have the same values."""
 
     async def work() -> None:
         async with database(TABLE) as base:
