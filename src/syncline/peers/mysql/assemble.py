@@ -268,7 +268,7 @@ class Assembler:
                 self._close(event, self._held)
             case "ROLLBACK":
                 names = [token.text for token in words(query.text)]
-                if len(names) > 1:
+                if len(names) > 2 and names[1].upper() == "TO":
                     self._held.back_to(self._savepoints.get(names[-1], 0), self._decoder.relations)
                 else:
                     self._close(event, None)

@@ -14,7 +14,7 @@ from syncline.model.value import Value
 from syncline.peers.images import Item, deleted, flat, inserted, updated
 from syncline.peers.mysql.events import DELETES, HEAD, INSERTS, ROWS_COMPRESSED, ROWS_V2, UPDATES, inflate, lenenc
 from syncline.peers.mysql.features import STATE
-from syncline.peers.mysql.fields import ColumnReader, Shape, shape_of
+from syncline.peers.mysql.fields import ColumnReader, Shape, passed_over, shape_of
 from syncline.peers.mysql.layout import Layout
 from syncline.peers.mysql.tables import TableMap, number_of, table_map
 
@@ -193,7 +193,10 @@ class Decoder:
             what, why = "columns of a captured table were dropped or renamed", f"there is no {', '.join(lost)} any more"
             raise self._changed(layout, what, why)
         try:
-            shapes = tuple(shape_of(field, self._plain.get((table.name, field.name), "")) for field in table.fields)
+            shapes = tuple(
+                shape_of(field, self._plain.get((table.name, field.name), "")) if field.name in columns else passed_over(field)
+                for field in table.fields
+            )
         except CodecError as unknown:
             why = f"{unknown.what} ({', '.join(map(str, unknown.where.values()))})"
             raise self._changed(layout, "changes of a table cannot be read", why) from unknown

@@ -32,6 +32,7 @@ _FIXED: Final = {
 _LENGTHS: Final = {1: "B", 2: "H", 3: "3s", 4: "I"}
 _DIGIT_BYTES: Final = (0, 1, 1, 2, 2, 3, 3, 4, 4, 4)  # of a piece of a decimal with so many digits
 _SINGLE, _DOUBLE = Struct("<f").unpack, Struct("<d").unpack
+_BINARY_ID: Final = 63
 _WORDS: Final = Struct(">8H").unpack
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _ZERO_TIME: Final = "0000-00-00 00:00:00"
@@ -69,6 +70,11 @@ def shape_of(field: Field, plain: str = "") -> Shape:
         width, make = _FRACTIONS[kind]
         return Shape(f"{width + (meta + 1) // 2}s", False, _each(make(meta)))
     return _variable(field, plain)
+
+
+def passed_over(field: Field) -> Shape:
+    """The shape of a column that nobody reads: its character set and labels may be any. Raises CodecError as `shape_of`."""
+    return shape_of(field._replace(charset=_BINARY_ID, labels=field.labels or (b"",)))
 
 
 def _variable(field: Field, plain: str) -> Shape:

@@ -1,17 +1,19 @@
 """What the stream of a real server tells: whole transactions in commit order, both images, whatever the writer did."""
 
 import asyncio
+import random
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 
+import pymysql
 import pytest
 from tests.servers.mariadb import Server
-from tests.unit.peers.mysql.database import changes, database, story
+from tests.unit.peers.mysql.database import Database, changes, database, story
 
 from syncline.model.change import Change, Transaction
 from syncline.model.errors import PeerChanged
 from syncline.model.stamp import Position
-from syncline.peers.conformance.reading import captured
+from syncline.peers.conformance.reading import captured, replay
 from syncline.peers.mysql import assemble, capture
 from syncline.peers.mysql.peer import MysqlPeer
 
@@ -78,6 +80,76 @@ def test_t2_t3_t5_only_what_was_committed_is_told_and_in_commit_order() -> None:
             assert [t.position for t in found] == sorted({t.position for t in found})
             rest = await captured(peer, between[-1].position)
             assert [change.key for t in rest for change in t.changes] == [(5,)], "what was prepared before is looked for"
+
+    story(work)
+
+
+def test_t2_whatever_many_writers_do_at_once_the_stream_replayed_is_the_table() -> None:
+    async def work() -> None:
+        async with database(ITEMS) as base:
+            peer, found = await base.ready("items")
+            loop = asyncio.get_running_loop()
+            told: list[Transaction] = []
+            reading = asyncio.ensure_future(_read_into(peer, told))
+            await asyncio.gather(*(loop.run_in_executor(None, _write, base, seed) for seed in range(6)))
+            end = await peer.position()
+            while not told or told[-1].position < end:
+                await asyncio.sleep(0.01)
+            reading.cancel()
+            await asyncio.wait([reading])
+            assert [t.position for t in told] == sorted({t.position for t in told})
+            left = replay({}, [change for t in told for change in t.changes])
+            rows = dict((await peer.chunk(found["items"], None, 10_000)).rows)
+            assert {key: row for (_, key), row in left.items()} == rows
+            assert len(told) > 200
+
+    story(work)
+
+
+def _write(base: Database, seed: int) -> None:
+    rng = random.Random(seed)
+    with base.server.connect(base.name) as session, session.cursor() as cursor:
+        for _ in range(120):
+            cursor.execute("BEGIN")
+            try:
+                for _ in range(rng.randrange(1, 5)):
+                    key, other = rng.randrange(30), rng.randrange(30)
+                    cursor.execute(
+                        rng.choice(
+                            (
+                                f"REPLACE INTO items (id, name) VALUES ({key}, '{seed}')",
+                                f"UPDATE items SET name = CONCAT(COALESCE(name, ''), 'x'), body = {seed} WHERE id = {key}",
+                                f"DELETE FROM items WHERE id = {key}",
+                                f"UPDATE IGNORE items SET id = {other} WHERE id = {key}",
+                                f"INSERT INTO items (id) VALUES ({key}) ON DUPLICATE KEY UPDATE name = 'y'",
+                            )
+                        )
+                    )
+                cursor.execute(rng.choice(("COMMIT", "COMMIT", "ROLLBACK")))
+            except pymysql.err.MySQLError:  # a deadlock
+                session.rollback()
+
+
+async def _read_into(peer: MysqlPeer, told: list[Transaction]) -> None:
+    async with aclosing(peer.stream(None)) as stream:  # type: ignore[type-var]
+        async for transaction in stream:
+            told.append(transaction)
+
+
+def test_d47_a_log_that_stops_to_name_columns_is_noticed() -> None:
+    async def work() -> None:
+        async with database(ITEMS) as base:
+            peer, _ = await base.ready("items")
+            base.run("INSERT INTO items (id) VALUES (1)")
+            end = await peer.position()
+            try:
+                base.server.run(None, "SET GLOBAL binlog_row_metadata = MINIMAL")
+                base.run("INSERT INTO items (id) VALUES (2)")
+            finally:
+                base.server.run(None, "SET GLOBAL binlog_row_metadata = FULL")
+            assert [change.key for change in await _until(peer, end)] == [(1,)]
+            with pytest.raises(PeerChanged, match="binlog_row_metadata"):
+                await captured(peer)
 
     story(work)
 

@@ -123,6 +123,17 @@ def _changes_of(decoder: Decoder, made: bytes) -> list[Change]:
     return decoder.changes([(relation, made)])
 
 
+def test_columns_that_are_not_captured_may_be_in_any_character_set() -> None:
+    decoder = Decoder("my", "shop", {"items": Layout("i", "items", ("id", "n"), ("id",))})
+    body = table_map("shop", "items", COLUMNS).replace(b"\x02\x01\x2d", b"\x02\x01\x0d")
+    decoder.table(event(events.TABLE_MAP, body))
+    assert _changes(decoder, 23, rows(COLUMNS, [(1, "any", 2)]))[0].after == (1, 2)
+    decoder = _decoder()
+    decoder.table(event(events.TABLE_MAP, body))
+    with pytest.raises(PeerChanged, match="collation that is not known: 13"):
+        decoder.relation(event(23, rows(COLUMNS, [])))
+
+
 def test_d5_unsigned_numbers_are_told_by_the_event() -> None:
     decoder = Decoder("my", "shop", {"items": Layout("i", "items", ("id", "n"), ("id",))})
     columns = [("id", BIGINT), ("n", INT)]
