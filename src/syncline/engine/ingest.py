@@ -247,9 +247,7 @@ class Ingest:
         if not transaction.changes or (record.position is not None and transaction.position <= record.position):
             return made
         time = self.time_of(transaction, item.source.clock_offset)
-        if transaction.split is not None and not (
-            record.footing is Stage.LIVE and is_undisturbed(self._window, transaction, time)
-        ):
+        if transaction.split is not None and not (record.footing is Stage.LIVE and self._goes_as_one(item, time)):
             for part in transaction.split():  # one by one where it matters to somebody
                 made += self._accept(Captured(item.source, part), offset + len(made))
             return made
@@ -271,8 +269,16 @@ class Ingest:
 
     def time_of(self, transaction: Transaction, clock_offset: Micros) -> Micros:
         """When a transaction was committed: its peer's clock, corrected, and never far ahead of ours (torture C12)."""
-        latest = self._clock.now() + int(self._settings.drift_seconds * 1e6)
-        return min(transaction.time - clock_offset, latest)
+        return min(transaction.time - clock_offset, self._latest())
+
+    def _latest(self) -> Micros:
+        return self._clock.now() + int(self._settings.drift_seconds * 1e6)
+
+    def _goes_as_one(self, item: Captured, time: Micros) -> bool:
+        """Whether transactions that came as one need no look one by one: all are plain, and no clock ran ahead."""
+        transaction = item.transaction
+        last = max([transaction.time, *[block.span(transaction.time)[1] for block in transaction.blocks]])
+        return last - item.source.clock_offset <= self._latest() and is_undisturbed(self._window, transaction, time)
 
     def _park(self, transaction: Transaction, refusal: Refusal, offset: Offset, since: Offset) -> Entry:
         """The entry for one refused row. Its context tells a restart that this watermark's refusals are known."""

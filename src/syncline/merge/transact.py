@@ -31,11 +31,13 @@ def settle(window: Window, book: RuleBook, transaction: Transaction, offset: Off
 
 
 def is_undisturbed(window: Window, transaction: Transaction, time: Micros) -> bool:
-    """Whether the blocks of a transaction can go through as they are: nobody else touched their keys."""
+    """Whether the blocks of a transaction can go through as they are: nobody else touched their keys, no clock stepped back."""
     return bool(transaction.peer) and all(_is_free(window, block, transaction.peer, time) for block in transaction.blocks)
 
 
 def _is_free(window: Window, block: Block, peer: str, time: Micros) -> bool:
+    if block.steps_back:
+        return False
     slots = window.of(block.collection)
     if slots.keys().isdisjoint(block.keys):
         return True

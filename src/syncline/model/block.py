@@ -5,6 +5,7 @@ are of one collection have no key in common; within a block, the changes of a ke
 """
 
 from collections.abc import Sequence
+from operator import ge
 from typing import Any, Final
 
 from syncline.model.errors import CodecError
@@ -143,6 +144,19 @@ class Block:
         """When the first and the last of its rows were committed."""
         return (entry_time - max(self.ages), entry_time - min(self.ages)) if self.ages else (entry_time, entry_time)
 
+    @property
+    def steps_back(self) -> bool:
+        """Whether the clock stepped back between two changes of one key."""
+        ages = self.ages
+        if all(map(ge, ages, ages[1:])):
+            return False
+        last: dict[Key, Micros] = {}
+        for key, age in zip(self.keys, ages, strict=True):
+            if last.get(key, age) < age:
+                return True
+            last[key] = age
+        return False
+
     def places(self, key: Key) -> list[int]:
         """Where a key's changes stand, in order."""
         if self._places is None:
@@ -191,6 +205,11 @@ class Block:
             collection, key_places, count, before, after, ages = wire
             old = tuple([Series.from_wire(one, count) for one in before])
             new = tuple([one and Series.from_wire(one, count) for one in after])
-            return cls(collection, tuple(key_places), old, new, tuple(ages))
+            made = cls(collection, tuple(key_places), old, new, tuple(ages))
         except (TypeError, ValueError, IndexError, AttributeError) as error:
             raise CodecError("a block is broken", why=str(error)) from error
+        width = len(old or new)
+        whole = made.count == count > 0 and len(made.ages) in (0, count) and len(new) in (0, width)
+        if not whole or None in old or (not old and None in new) or not set(range(width)).issuperset(made.key_places):
+            raise CodecError("a block is broken", why=f"{width} columns of {count} rows do not fit together")
+        return made

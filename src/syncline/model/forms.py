@@ -22,6 +22,7 @@ REAL: Final = "real"  # shortest decimal that means a double
 BOOLEAN: Final = "boolean"  # t or f
 HEX: Final = "hex"  # bytes as \x00ff
 PLAIN: Final = "plain"  # the values themselves
+SPELLED: Final = frozenset({PADDED, DECIMAL})  # forms in which a value may be written in several ways
 
 
 def _read_text(data: bytes) -> Value:
@@ -97,7 +98,7 @@ def _texts(column: Sequence[bytes]) -> Sequence[Value] | None:
 
 def _decimals(column: Sequence[bytes]) -> Sequence[Value] | None:
     texts = b"\0".join(column).decode()
-    if "a" in texts or "." not in texts:  # NaN, Infinity
+    if "a" in texts or "y" in texts or "." not in texts:  # NaN, Infinity
         return None
     return list(map(_decimal, texts.split("\0"), repeat("real")))
 
