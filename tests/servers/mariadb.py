@@ -81,7 +81,16 @@ class Server:
             self.port = probe.getsockname()[1]
         words = ["--no-defaults", "--auth-root-authentication-method=normal", "--skip-test-db", "--skip-name-resolve"]
         words += [f"--datadir={self.data}", "--innodb-flush-log-at-trx-commit=0"]
-        subprocess.run([binary("mariadb-install-db"), *words], check=True, capture_output=True, cwd="/", **_as_other())
+        made = subprocess.run(
+            [binary("mariadb-install-db"), *words],
+            check=False,
+            capture_output=True,
+            text=True,
+            cwd="/",
+            env=self._env,
+            **_as_other(),
+        )
+        assert made.returncode == 0, made.stdout + made.stderr
         self.start()
         atexit.register(self.remove)
 
@@ -89,6 +98,11 @@ class Server:
     def data(self) -> Path:
         """The data folder; the binary log is in it, as binlog.000001 and so on."""
         return self.folder / "data"
+
+    @property
+    def _env(self) -> dict[str, str]:
+        """A server that starts removes the temporary tables that it finds, also those of others."""
+        return {**os.environ, "TMPDIR": str(self.folder)}
 
     @property
     def socket(self) -> Path:
@@ -102,7 +116,7 @@ class Server:
         with (self.folder / "server.out").open("ab") as output:
             self.process = subprocess.Popen(
                 [binary("mariadbd"), "--no-defaults", *words],
-                stdin=subprocess.DEVNULL, stdout=output, stderr=output, cwd="/", **_as_other(),
+                stdin=subprocess.DEVNULL, stdout=output, stderr=output, cwd="/", env=self._env, **_as_other(),
             )  # fmt: skip
         deadline = time.monotonic() + START_SECONDS
         while True:

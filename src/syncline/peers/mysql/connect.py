@@ -7,6 +7,7 @@ does its work in a thread of its own, one piece after the other.
 import asyncio
 import socket
 import ssl
+import struct
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -35,6 +36,7 @@ _OPTIONS: Final = ("insecure", "ssl_ca", "ssl_cert", "ssl_key", "unix_socket", "
 _LOOPBACK: Final = frozenset({"", "localhost", "127.0.0.1", "::1"})
 _TRUE: Final = {"true": True, "1": True, "false": False, "0": False}
 _PORT: Final = 3306
+_STUMBLES: Final = (AttributeError, IndexError, AssertionError, struct.error)  # of the driver, over half a message
 _KEEPALIVE: Final = {"TCP_KEEPIDLE": 10, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 3, "TCP_USER_TIMEOUT": 30_000}
 
 BUSY: Final = frozenset({1020, 1205, 1213, 1317, 1412, 1479, 1614, 1637, 1969, 3024, 3572})
@@ -111,18 +113,25 @@ def dial(place: Place) -> Connection:
         options["ssl"] = context
     elif "insecure" not in place.options:
         options["ssl_disabled"] = True
-    seconds = float(place.options.get("connect_timeout", "10"))
-    connection = pymysql.connect(
-        host=place.host or "localhost", port=place.port, unix_socket=place.options.get("unix_socket"),
-        user=place.user or None, password=place.password.encode(), database=place.database, charset="utf8mb4",
-        connect_timeout=seconds, read_timeout=seconds, autocommit=None, program_name="syncline", local_infile=False, **options,
-    )  # fmt: skip
+    try:
+        connection = _login(place, options)
+    except _STUMBLES as error:
+        raise pymysql.err.OperationalError(2013, "the connection was lost during the greeting") from error
     connection._read_timeout = None  # it was for the greeting; what hangs later is noticed by TCP
     with suppress(OSError):  # a socket of this machine needs none of it
         for name, value in _KEEPALIVE.items():
             if number := getattr(socket, name, None):
                 connection._sock.setsockopt(socket.IPPROTO_TCP, number, value)
     return connection
+
+
+def _login(place: Place, options: dict[str, Any]) -> Connection:
+    seconds = float(place.options.get("connect_timeout", "10"))
+    return pymysql.connect(
+        host=place.host or "localhost", port=place.port, unix_socket=place.options.get("unix_socket"),
+        user=place.user or None, password=place.password.encode(), database=place.database, charset="utf8mb4",
+        connect_timeout=seconds, read_timeout=seconds, autocommit=None, program_name="syncline", local_infile=False, **options,
+    )  # fmt: skip
 
 
 def _open(place: Place) -> tuple[Connection, Server]:
@@ -171,10 +180,16 @@ class Session:
     def __init__(self, place: Place, connection: Connection, server: Server, worker: ThreadPoolExecutor) -> None:
         self.place, self.server = place, server
         self._connection, self._worker = connection, worker
+        self._closed = False
 
     async def run(self, work: Callable[[Connection], _T]) -> _T:
-        """Do something with the connection, after whatever it is doing. Given up, it still comes to its end there."""
-        return await asyncio.get_running_loop().run_in_executor(self._worker, work, self._connection)
+        """Do something with the connection, after whatever it is doing. Given up, it still comes to its end there.
+
+        Raises PeerUnreachable once it is closed.
+        """
+        if self._closed:
+            raise PeerUnreachable("this session is closed", hint="it goes on by itself with another one", **self.place.where)
+        return await asyncio.get_running_loop().run_in_executor(self._worker, _whole, work, self._connection)
 
     async def fetch(self, sql: str, params: Sequence[object] = ()) -> list[tuple[Any, ...]]:
         """The rows of a statement."""
@@ -182,9 +197,20 @@ class Session:
 
     async def close(self) -> None:
         """Close it, once its work is done."""
-        with suppress(RuntimeError):  # closed before
-            await self.run(_close)
-        self._worker.shutdown(wait=False)
+        if not self._closed:
+            self._closed = True
+            await asyncio.get_running_loop().run_in_executor(self._worker, _close, self._connection)
+            self._worker.shutdown(wait=False)
+
+
+def _whole(work: Callable[[Connection], _T], connection: Connection) -> _T:
+    """Work whose failure is told as the connection's end, where the driver stumbles over what it was left with."""
+    try:
+        return work(connection)
+    except _STUMBLES as error:
+        if connection.open:
+            raise
+        raise pymysql.err.OperationalError(2013, "the connection was lost") from error
 
 
 def _close(connection: Connection) -> None:

@@ -1,5 +1,8 @@
 """Addresses and errors: no way to another machine goes unproven, and no secret gets into a message."""
 
+import asyncio
+import socket
+
 import pymysql
 import pytest
 from tests.servers.mariadb import shared
@@ -90,6 +93,43 @@ def test_f31_a_server_that_is_not_there_or_lets_nobody_in_is_told_apart() -> Non
             with pytest.raises(error) as caught:
                 await open_peer("hq", url).connect()
             assert SECRET not in str(caught.value)
+
+    story(work)
+
+
+@pytest.mark.parametrize("greeting", [b"", b"\x4a\0\0\0\x0a5.5", b"\x05\0\0\0\x0a5.5\0", b"\x01\0\0\0\x0a"])
+def test_f15_a_server_that_ends_in_the_middle_of_its_greeting_is_tried_again(greeting: bytes) -> None:
+    def answer(listener: socket.socket) -> None:
+        connection, _ = listener.accept()
+        with connection:
+            connection.sendall(greeting)
+
+    async def work() -> None:
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            answering = asyncio.create_task(asyncio.to_thread(answer, listener))
+            with pytest.raises(PeerUnreachable):
+                await open_peer("hq", f"mysql://sync@127.0.0.1:{listener.getsockname()[1]}/crm").connect()
+            await answering
+
+    story(work)
+
+
+def test_f15_a_session_that_was_closed_or_ended_says_so_to_whoever_still_uses_it() -> None:
+    async def work() -> None:
+        async with database() as base:
+            peer = base.peer()
+            await peer.connect()
+            reader = peer._reader
+            assert reader is not None
+            ((number,),) = await reader.fetch("SELECT CONNECTION_ID()")
+            base.server.run(None, f"KILL {number}")
+            for _ in range(2):
+                with pytest.raises(PeerUnreachable):
+                    await peer.clock()
+            await peer.close()
+            with pytest.raises(PeerUnreachable, match="closed"):
+                await reader.fetch("SELECT 1")
+            await reader.close()
 
     story(work)
 
