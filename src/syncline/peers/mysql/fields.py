@@ -33,6 +33,7 @@ _LENGTHS: Final = {1: "B", 2: "H", 3: "3s", 4: "I"}
 _DIGIT_BYTES: Final = (0, 1, 1, 2, 2, 3, 3, 4, 4, 4)  # of a piece of a decimal with so many digits
 _SINGLE, _DOUBLE = Struct("<f").unpack, Struct("<d").unpack
 _BINARY_ID: Final = 63
+_TWO_DIGITS: Final = tuple(f"{number:02d}" for number in range(100))
 _WORDS: Final = Struct(">8H").unpack
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _ZERO_TIME: Final = "0000-00-00 00:00:00"
@@ -217,13 +218,14 @@ def _make_instant(digits: int) -> Reader:
 
 
 def _make_datetime(digits: int) -> Reader:
+    bits, two = (digits + 1) // 2 * 8, _TWO_DIGITS
+
     def read(raw: bytes) -> Value:
-        number = int.from_bytes(raw[:5], "big") - 0x8000000000
-        months, day, time = number >> 22, number >> 17 & 31, number & 0x1FFFF
-        return (
-            f"{months // 13:04d}-{months % 13:02d}-{day:02d} {time >> 12:02d}:{time >> 6 & 63:02d}:{time & 63:02d}"
-            f"{_fraction(int.from_bytes(raw[5:], 'big'), digits)}"
-        )
+        number = int.from_bytes(raw, "big") - (0x8000000000 << bits)
+        fraction, number = number & (1 << bits) - 1, number >> bits
+        year, month = divmod(number >> 22, 13)
+        day, time = two[number >> 17 & 31], f"{two[number >> 12 & 31]}:{two[number >> 6 & 63]}:{two[number & 63]}"
+        return f"{year:04d}-{two[month]}-{day} {time}{_fraction(fraction, digits)}"
 
     return read
 
@@ -318,7 +320,7 @@ def _decimal(precision: int, scale: int) -> Shape:
     digits_of = [whole % 9, *[9] * (whole // 9), *[9] * (scale // 9), scale % 9]
     at = size = sum(_DIGIT_BYTES[digits] for digits in digits_of)
     pieces: list[tuple[int, int, int]] = []
-    for digits in digits_of:
+    for digits in filter(None, digits_of):
         at -= _DIGIT_BYTES[digits]
         pieces.append((8 * at, (1 << 8 * _DIGIT_BYTES[digits]) - 1, 10**digits))
     ones, top, unit = (1 << 8 * size) - 1, 1 << 8 * size - 1, 10**scale
