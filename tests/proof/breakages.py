@@ -13,10 +13,11 @@ import pytest
 from syncline.mapping import project
 from syncline.mapping.project import Target
 from syncline.merge import resolve as resolving
-from syncline.merge import transact, window
+from syncline.merge import transact, view, window
 from syncline.merge.policy import Rules
 from syncline.merge.resolve import Arrival
-from syncline.merge.window import View, Window
+from syncline.merge.view import View
+from syncline.merge.window import Window
 from syncline.model.change import Change, Verdict
 from syncline.model.entry import Entry
 from syncline.model.stamp import Offset, Stamp
@@ -31,11 +32,11 @@ def _outcomes(patch: Patch, alter: Callable[[View, Change, Change, Rules, Arriva
     """Replace the verdict of every settled change."""
     real = resolving.resolve
 
-    def broken(view: View | None, change: Change, rules: Rules, arrival: Arrival) -> Change:
-        outcome = real(view, change, rules, arrival)
-        if view is None or outcome.verdict is None:
+    def broken(seen: View | None, change: Change, rules: Rules, arrival: Arrival) -> Change:
+        outcome = real(seen, change, rules, arrival)
+        if seen is None or outcome.verdict is None:
             return outcome
-        return msgspec.structs.replace(outcome, verdict=alter(view, change, outcome, rules, arrival))
+        return msgspec.structs.replace(outcome, verdict=alter(seen, change, outcome, rules, arrival))
 
     patch.setattr(transact, "resolve", broken)
 
@@ -155,7 +156,7 @@ def delete_uncontended(patch: Patch) -> None:
 def revive_what_was_sent(patch: Patch) -> None:
     """A revived row is what its writer had, without what the others wrote before the delete."""
 
-    def broken(view: View, change: Change, rules: Rules, arrival: Arrival) -> Any:
+    def broken(seen: View, change: Change, rules: Rules, arrival: Arrival) -> Any:
         return resolving._Merge(change.after)
 
     patch.setattr(resolving, "_resolve_on_deleted", broken)
@@ -163,25 +164,27 @@ def revive_what_was_sent(patch: Patch) -> None:
 
 def tombstone_dropped(patch: Patch) -> None:
     """A delete leaves nothing behind."""
-    real = window.grow
+    real = view.grow
 
-    def broken(view: View | None, change: Change, offset: Offset, peer: str, time: int) -> View:
-        return msgspec.structs.replace(real(view, change, offset, peer, time), last=None, dead=None)
+    def broken(seen: View | None, change: Change, offset: Offset, peer: str, time: int) -> View:
+        return msgspec.structs.replace(real(seen, change, offset, peer, time), last=None, dead=None)
 
-    patch.setattr(window, "grow", broken)
+    for module in (window, view):
+        patch.setattr(module, "grow", broken)
 
 
 def corrections_spare_the_origin(patch: Patch) -> None:
     """What was sent back to the origin is not remembered as something it has not seen."""
-    real = window.grow
+    real = view.grow
 
-    def broken(view: View | None, change: Change, offset: Offset, peer: str, time: int) -> View:
+    def broken(seen: View | None, change: Change, offset: Offset, peer: str, time: int) -> View:
         if change.verdict is not None and change.verdict.correct:
             quiet = msgspec.structs.replace(change, verdict=msgspec.structs.replace(change.verdict, correct=False))
-            return real(view, quiet, offset, peer, time)
-        return real(view, change, offset, peer, time)
+            return real(seen, quiet, offset, peer, time)
+        return real(seen, change, offset, peer, time)
 
-    patch.setattr(window, "grow", broken)
+    for module in (window, view):
+        patch.setattr(module, "grow", broken)
 
 
 MUTANTS: Final = (

@@ -13,8 +13,9 @@ from typing import Final, NamedTuple
 from tests.proof import apply, joining
 
 from syncline.mapping import project
-from syncline.merge import resolve, transact, window
-from syncline.merge.window import Floors, View, Window
+from syncline.merge import resolve, transact, view
+from syncline.merge.view import View
+from syncline.merge.window import Floors, Window
 
 
 class Edit(NamedTuple):
@@ -97,9 +98,9 @@ EDITS: Final = (
     Edit("a manual decision is any peer's", resolve._resolve_delete, "if stands else row", "", ("pair",)),
     Edit("a stale clock passes", transact._undisturbed, " and slot.time <= time", "", ("pair",)),
     Edit("another peer's key is its own", transact._undisturbed, " and slot.peer == peer", "", ("pair",)),
-    Edit("a revived row is all new", window.grow, "if place not in verdict.kept:", "if True:", ("three",)),
-    Edit("merged values have an author", window.grow, "if place in verdict.merged", "if False", ("pair",)),
-    Edit("the last word before a delete is lost", window.grow, "last, dead = before, stamp", "dead = stamp", ("pair",)),
+    Edit("a revived row is all new", view.grow, "if place not in verdict.kept:", "if True:", ("three",)),
+    Edit("merged values have an author", view.grow, "if place in verdict.merged", "if False", ("pair",)),
+    Edit("the last word before a delete is lost", view.grow, "last, dead = before, stamp", "dead = stamp", ("pair",)),
     Edit("what one peer got alone is forgotten", View.touched, "max(shared, self.alone.get(peer, 0))", "shared", ("pair",)),
     Edit("stamps are never forgotten", Window._forgotten, "return not any(", "return False and any(", ("pair",)),
     Edit("one laggard is not waited for", Floors.below, "else self.everyone", "else self.others", ("pair",)),
@@ -115,7 +116,7 @@ EDITS: Final = (
     Edit("a parked key is let go", Window._forget, "(collection, key) in self._held", "False", ("parked",)),
     Edit("a refused retry starts anew", Window.park, "elif not 0 < known.retried < since", "elif False", ("parked twice",)),
     Edit("a replay forgets a refused retry", Window.replay, "in self.exceptions:", "in ():", ("parked twice",)),
-    Edit("a fill is an entry like others", window.grow_alone, "if fill else", "if False else", ("join with own",)),
+    Edit("a fill is an entry like others", view.grow_alone, "if fill else", "if False else", ("join with own",)),
     Edit("a filled peer loses its own stamps", Window._forgotten, "if writer in filling", "if False", ("join of a busy one",)),
     Edit("a join pins nothing", Window.release, "self.pins.values()", "()", ("join of three", "join")),
     Edit("fills overwrite later rows", joining.build, "merge_range(window,", "merge_range(Window(),", ("join",)),

@@ -21,7 +21,8 @@ from syncline.log import place
 from syncline.merge import transact
 from syncline.merge.policy import Rules
 from syncline.merge.resolve import Arrival, resolve
-from syncline.merge.window import View, Window
+from syncline.merge.view import View
+from syncline.merge.window import Window
 from syncline.model.change import Change
 from syncline.model.entry import Entry
 from syncline.model.space import Settings

@@ -313,6 +313,10 @@ class Joiner:
             return []
         flying = [key for key, slot in self._window.of(collection.name).items() if slot.offset > read.pin and read.has(key)]
         flying += [key for key in lacking if read.has(key)]
+        if not flying and progress.own.is_blank and not progress.waiting:
+            made = self._plain_range(offset, member, collection.name, read)
+            if made is not None:
+                return self._close_range(made, offset, member, collection.name, read, progress)
         rows = RangeRows(dict(read.theirs.rows), dict(read.mine.rows), flying, read.pin)
         record = self._state.peer(name)
         authority = record.authority or self._authority.get(collection.name, "")
@@ -320,19 +324,34 @@ class Joiner:
         own = without(own, _later(collection.name, read, progress))
         merged = merge_range(self._window, self._book[collection.name], rows, own, name, authority)
         now = self._clock.now()
-        made: list[Entry] = []
+        made = []
         if merged.changes:
             changes = tuple(merged.changes)
             made.append(Entry(offset, Kind.CHANGE, name, read.mine.position, record.captured, now, changes))
         if merged.fills:
             made.append(Entry(offset + len(made), Kind.FILL, time=now, changes=tuple(merged.fills), to=name))
+        return self._close_range(made, offset, member, collection.name, read, progress)
+
+    def _plain_range(self, offset: Offset, member: Member, name: str, read: RangeRead) -> list[Entry] | None:
+        """The entries of a range, by columns, that the joining peer has nothing of, or exactly as the space; else None."""
+        theirs, mine = read.theirs.block, read.mine.block
+        if theirs is None or not self._window.of(name).keys().isdisjoint(theirs.keys):
+            return None
+        if not read.mine.rows:
+            return [Entry(offset, Kind.FILL, time=self._clock.now(), to=member.name, blocks=(theirs,))] if theirs.count else []
+        return [] if mine is not None and mine.after == theirs.after else None
+
+    def _close_range(
+        self, made: list[Entry], offset: Offset, member: Member, collection: str, read: RangeRead, progress: Progress
+    ) -> list[Entry]:
+        """The entries of a range with the note that it is joined, and with what the joining peer wrote in it meanwhile."""
         for entry in made:
             self._window.replay(entry)
-        body = {"collection": collection.name, "position": _plain(read.mine.position), "done": read.upto is None}
-        key = () if read.upto is None else (Change(collection.name, read.upto, None, None),)
-        made.append(Entry(offset + len(made), Kind.JOIN, name, time=now, changes=key, body=body))
-        made += self._late(offset + len(made), member, collection.name, read, progress)
-        self._window.pins.pop(name, None)
+        body = {"collection": collection, "position": _plain(read.mine.position), "done": read.upto is None}
+        key = () if read.upto is None else (Change(collection, read.upto, None, None),)
+        made.append(Entry(offset + len(made), Kind.JOIN, member.name, time=self._clock.now(), changes=key, body=body))
+        made += self._late(offset + len(made), member, collection, read, progress)
+        self._window.pins.pop(member.name, None)
         progress.reading, progress.waiting = "", []
         return made
 

@@ -26,6 +26,11 @@ class Own:
     deleted: set[Where] = field(default_factory=set)  # rows that it had and deleted
     removed: set[Where] = field(default_factory=set)  # rows the space deleted since the join began, which it was not told
 
+    @property
+    def is_blank(self) -> bool:
+        """Whether it is known that it wrote nothing."""
+        return not (self.bases or self.last or self.deleted or self.removed)
+
     def wrote(self, where: Where) -> bool:
         """Whether its row, or the lack of one, counts as its own work."""
         return not self.returning or where in self.bases

@@ -74,7 +74,12 @@ def _write(op: Op, shape: Shape, blocks: Sequence[Block], places: tuple[int, ...
     order = _order([key for block in blocks for key in block.keys])
     fields = tuple([shape.columns[place] for place in places])
     return Write.of_series(
-        op, shape.name, _taken(series, order), fields, key_places=tuple(map(wanted.index, blocks[0].key_places))
+        op,
+        shape.name,
+        _taken(series, order),
+        fields,
+        key_places=tuple(map(wanted.index, blocks[0].key_places)),
+        fresh=op is Op.UPSERT,
     )
 
 

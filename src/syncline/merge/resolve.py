@@ -10,7 +10,7 @@ from typing import NamedTuple
 import msgspec
 
 from syncline.merge.policy import Contest, Rules, Settled, later
-from syncline.merge.window import PLAIN, ROW, Fill, View
+from syncline.merge.view import PLAIN, ROW, Fill, View
 from syncline.model.change import Change, Verdict
 from syncline.model.conflict import Conflict, Side
 from syncline.model.errors import MergeError

@@ -2,7 +2,8 @@
 
 from syncline.merge.policy import RuleBook
 from syncline.merge.resolve import Arrival, resolve
-from syncline.merge.window import View, Window, is_plain
+from syncline.merge.view import View, is_plain
+from syncline.merge.window import Window
 from syncline.model.block import Block
 from syncline.model.change import Change, Transaction
 from syncline.model.entry import Entry, Kind
@@ -44,7 +45,7 @@ def _is_free(window: Window, block: Block, peer: str, time: Micros) -> bool:
     first, _ = block.span(time)
     for key in block.keys:
         slot = slots.get(key)
-        if slot is not None and (isinstance(slot, View) or slot.peer != peer or slot.time > first):
+        if slot is not None and not (not isinstance(slot, View) and slot.peer == peer and slot.time <= first):
             return False
     return True
 
@@ -57,7 +58,7 @@ def _undisturbed(window: Window, changes: tuple[Change, ...], peer: str, time: M
             collection = change.collection
             slots = window.of(collection)
         slot = slots.get(change.key)
-        if slot is not None and (isinstance(slot, View) or slot.peer != peer or slot.time > time):
+        if slot is not None and not (not isinstance(slot, View) and slot.peer == peer and slot.time <= time):
             return False
     return True
 

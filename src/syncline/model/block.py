@@ -165,6 +165,14 @@ class Block:
                 self._places.setdefault(one, []).append(place)
         return self._places.get(key, [])
 
+    def take(self, places: Sequence[int]) -> "Block":
+        """The rows at these places."""
+        before = tuple([one.take(places) for one in self.before])
+        after = tuple([one and one.take(places) for one in self.after])
+        return Block(
+            self.collection, self.key_places, before, after, tuple([self.ages[place] for place in places]) if self.ages else ()
+        )
+
     def image(self, place: int) -> tuple[Row | None, Row | None]:
         """One row before and after."""
         before = tuple([one.values[place] for one in self.before]) if self.before else None

@@ -70,6 +70,6 @@ class Entry(msgspec.Struct, frozen=True, array_like=True):
     @property
     def has_notes(self) -> bool:
         """Whether a reader of control records and conflicts must see it."""
-        if self.blocks:
-            return False
-        return self.kind is not Kind.CHANGE or any(change.verdict is not None for change in self.changes)
+        if self.kind is not Kind.CHANGE:
+            return True
+        return not self.blocks and any(change.verdict is not None for change in self.changes)

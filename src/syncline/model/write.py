@@ -76,6 +76,7 @@ class Write(msgspec.Struct, frozen=True):
     deltas: tuple[str, ...] = ()
     rows: tuple[Row, ...] = ()
     series: tuple[Series, ...] = ()
+    fresh: bool = False  # of an upsert: the log knows of no such rows
 
     @classmethod
     def of_series(
@@ -87,6 +88,7 @@ class Write(msgspec.Struct, frozen=True):
         deltas: tuple[str, ...] = (),
         *,
         key_places: tuple[int, ...],
+        fresh: bool = False,
     ) -> "Write":
         """A write by columns; `key_places`: which of the series are the key's. Keys and rows are made if somebody asks."""
         count = len(series[0])

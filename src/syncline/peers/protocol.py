@@ -4,16 +4,17 @@ A door translates between a peer's own types and model values, and decides nothi
 """
 
 from collections.abc import AsyncIterator, Sequence
-from typing import Protocol
+from typing import Protocol, cast
 
 import msgspec
 
+from syncline.model.block import Block
 from syncline.model.change import Refusal, Transaction
 from syncline.model.errors import Problem
 from syncline.model.schema import Collection, Table
 from syncline.model.stamp import Micros, Offset, Position
 from syncline.model.value import Key, Row
-from syncline.model.write import Batch
+from syncline.model.write import Batch, Late
 
 
 class Features(msgspec.Struct, frozen=True):
@@ -54,7 +55,8 @@ class Applied(msgspec.Struct, frozen=True):
 class Chunk(msgspec.Struct, frozen=True):
     """Rows of a key range as of one moment: sorted as the peer sorts its keys, at history `position` and `watermark`.
 
-    `last` is the last key seen (pass it as `after` to go on), `done` tells that there is nothing beyond it.
+    `last` is the last key seen (pass it as `after` to go on), `done` tells that there is nothing beyond it. `block`: the same
+    rows by columns, as inserts, where the peer reads them so.
     """
 
     rows: tuple[tuple[Key, Row], ...]
@@ -62,6 +64,17 @@ class Chunk(msgspec.Struct, frozen=True):
     done: bool
     position: Position
     watermark: Offset
+    block: Block | None = None
+
+    @classmethod
+    def of_block(cls, block: Block, last: Key | None, *, done: bool, position: Position, watermark: Offset) -> "Chunk":
+        """A chunk by columns; its rows are made if somebody looks at them."""
+
+        def rows() -> Sequence[tuple[Key, Row]]:
+            return cast(Sequence[tuple[Key, Row]], list(zip(block.keys, block.images()[1], strict=True)))
+
+        late = cast(tuple[tuple[Key, Row], ...], Late(block.count, rows))
+        return cls(late, last, done, position, watermark, block)
 
 
 class Digest(msgspec.Struct, frozen=True):

@@ -6,6 +6,7 @@ One gear: the replication stream. It is as fast as peeking in bites, and tells o
 import asyncio
 import secrets
 import time
+from bisect import insort
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Final
@@ -20,7 +21,7 @@ from syncline.peers.postgres.decode import Decoder
 from syncline.peers.postgres.features import PREFIX, STATE, object_name
 from syncline.peers.postgres.footprint import State, examine, fetch, position, read_state, watermark_of
 from syncline.peers.postgres.layout import load_layouts
-from syncline.peers.postgres.pulse import Pulse
+from syncline.peers.postgres.pulse import Pulse, Watch
 from syncline.peers.postgres.slot import note_broken, note_passed, take, trouble
 from syncline.peers.postgres.wire import KEEPALIVE, Walsender
 
@@ -81,8 +82,8 @@ class Capture:
 
     def ask(self, where: Position) -> None:
         """Tell when everything up to here was given out."""
-        if where > self._told and (not self._asked or where > self._asked[-1]):
-            self._asked.append(where)
+        if where > self._told and where not in self._asked:
+            insort(self._asked, where)
             if self._walsender is not None:
                 self._walsender.news.set()
 
@@ -105,8 +106,8 @@ class Capture:
         start = after or Position(0)
         self._told = start if after is not None else Position(0)
         assembler = Assembler(self._place.peer, decoder, watermark_of(start), start)
-        self._asked = [one for one in self._asked if one > state.position]
-        self._asked.insert(0, state.position if after is None or state.position > after else after)
+        begun = state.position if after is None or state.position > after else after
+        self._asked = sorted({begun, *(one for one in self._asked if one > start)})
         self._walsender = walsender = await Walsender.open(self._place)
         pulse = Pulse(self._place)
         try:
@@ -171,7 +172,7 @@ class Capture:
     async def _begin(self, after: Position | None) -> tuple[State, Decoder]:
         """Who is there and what is captured. Raises PeerRestored for a position of another history."""
         peer = self._place.peer
-        async with self._lock:
+        async with self._lock, Watch(self._place, self._reader):
             state = await read_state(self._reader, peer)
             if state is None:
                 raise PeerUnsafe("this peer is not set up", hint="run 'syncline run' once", peer=peer)
@@ -195,7 +196,7 @@ class Capture:
 
     async def _break(self, damage: PeerChanged) -> None:
         """The log cannot tell what happened: this history ends here, and only comparing finds out."""
-        async with self._lock:
+        async with self._lock, Watch(self._place, self._reader):
             await note_broken(self._reader, f"{damage.what}: {damage.why}")
         raise damage
 
@@ -228,7 +229,7 @@ class Capture:
         self._checked = now
         if self._lock.locked():
             return
-        async with self._lock:
+        async with self._lock, Watch(self._place, self._reader):
             if self._damage is None:
                 self._damage = await examine(self._reader, self._place, self._incarnation)
                 if self._damage is not None:

@@ -8,10 +8,11 @@ import secrets
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import aclosing, asynccontextmanager, suppress
-from typing import Final, TypeVar
+from typing import Final, TypeVar, cast
 
 from syncline.model import limits
-from syncline.model.change import Transaction
+from syncline.model.block import Block
+from syncline.model.change import Change, Transaction
 from syncline.model.errors import PeerUnreachable, PeerUnsafe, Problem
 from syncline.model.schema import Collection, Table
 from syncline.model.stamp import Micros, Offset, Position
@@ -25,7 +26,7 @@ from syncline.peers.postgres.capture import Capture, Recent
 from syncline.peers.postgres.connect import Connection, Place, errors, open_session, parse_url
 from syncline.peers.postgres.features import FEATURES, STATE
 from syncline.peers.postgres.layout import load_layouts
-from syncline.peers.postgres.pulse import sever
+from syncline.peers.postgres.pulse import Watch, sever
 from syncline.peers.protocol import Applied, Chunk, Digest, Identity
 
 _T = TypeVar("_T")
@@ -203,17 +204,23 @@ class PostgresPeer:
     async def chunk(self, collection: Collection, after: Key | None, limit: int, upto: Key | None = None) -> Chunk:
         """See the protocol."""
 
-        async def work(connection: Connection) -> tuple[snapshot.Moment, list[tuple[Key, Row]]]:
+        async def work(connection: Connection) -> tuple[snapshot.Moment, Block | None]:
             async with self._snapshot(connection) as taken:
                 source = await snapshot.source_of(connection, self.place, collection)
-                return taken, await snapshot.read_range(connection, source, after, upto, limit + 1)
+                return taken, await snapshot.read_block(connection, source, collection.name, after, upto, limit + 1)
 
-        taken, rows = await self._read(work, "reading rows")
-        done = len(rows) <= limit
-        end = upto if done else rows[limit - 1][0]
-        rows = await self._complete(taken, rows[:limit], collection.name, after, end)
-        last = end if not done else (rows[-1][0] if rows else None)
-        return Chunk(tuple(rows), last, done, taken.position, taken.watermark)
+        taken, block = await self._read(work, "reading rows")
+        done = block is None or block.count <= limit
+        if block is not None and not done:
+            block = block.take(range(limit))
+        end = upto if block is None or done else block.keys[-1]
+        late = await self._unseen(taken)
+        if block is None or any(change.collection == collection.name for change in late):
+            read = list(zip(block.keys, block.images()[1], strict=True)) if block is not None else []
+            rows = snapshot.put_over(cast(list[tuple[Key, Row]], read), late, collection.name, after, end)
+            last = end if not done else (rows[-1][0] if rows else None)
+            return Chunk(tuple(rows), last, done, taken.position, taken.watermark)
+        return Chunk.of_block(block, block.keys[-1], done=done, position=taken.position, watermark=taken.watermark)
 
     async def rows(self, collection: Collection, keys: Sequence[Key]) -> Chunk:
         """See the protocol."""
@@ -225,21 +232,20 @@ class PostgresPeer:
 
         taken, found = await self._read(work, "reading rows")
         wanted = set(keys)
-        rows = [pair for pair in await self._complete(taken, found, collection.name, None, None) if pair[0] in wanted]
+        late = await self._unseen(taken)
+        complete = snapshot.put_over(found, late, collection.name, None, None) if late else found
+        rows = [pair for pair in complete if pair[0] in wanted]
         return Chunk(tuple(rows), rows[-1][0] if rows else None, True, taken.position, taken.watermark)
 
-    async def _complete(
-        self, taken: snapshot.Moment, rows: list[tuple[Key, Row]], collection: str, after: Key | None, upto: Key | None
-    ) -> list[tuple[Key, Row]]:
-        """Put over the rows what was committed before their position and not seen by their snapshot, if a stream tells."""
+    async def _unseen(self, taken: snapshot.Moment) -> list[Change]:
+        """What was committed before a snapshot's position and not seen by it, if a stream tells."""
         if not self._captures:
-            return rows
+            return []
         loop = asyncio.get_running_loop()
         deadline = loop.time() + _SETTLE_SECONDS
         while self._recent.captured < taken.position.major and self._captures and loop.time() < deadline:
             await asyncio.sleep(_LOOK_SECONDS)
-        late = self._recent.unseen(taken.position.major, taken.is_visible)
-        return snapshot.put_over(rows, late, collection, after, upto) if late else rows
+        return self._recent.unseen(taken.position.major, taken.is_visible)
 
     async def digest(self, collection: Collection, after: Key | None, upto: Key | None, parts: int) -> list[Digest]:
         """See the protocol. Every row is read, in pieces; other work goes on between them."""
@@ -285,12 +291,16 @@ class PostgresPeer:
     async def _read(self, work: Callable[[Connection], Awaitable[_T]], doing: str) -> _T:
         async with self._reading:
             with errors(self.place, doing):
-                return await work(self._opened(self._reader))
+                connection = self._opened(self._reader)
+                async with Watch(self.place, connection):
+                    return await work(connection)
 
     async def _write(self, work: Callable[[Connection], Awaitable[_T]], doing: str) -> _T:
         async with self._writing:
             with errors(self.place, doing):
-                return await work(self._opened(self._writer))
+                connection = self._opened(self._writer)
+                async with Watch(self.place, connection):
+                    return await work(connection)
 
 
 def open_peer(name: str, url: str, *, poll_seconds: float = limits.POLL_SECONDS) -> PostgresPeer:

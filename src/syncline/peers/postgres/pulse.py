@@ -1,4 +1,4 @@
-"""Whether the server is still there: a stream that says nothing is asked, and if it keeps silent the server is looked for.
+"""Whether the server is still there: a stream that says nothing is asked, a query without an answer is looked after.
 
 TCP notices within half a minute when nobody is at the other end. It does not where somebody answers and nobody listens: a
 proxy that lost its way, a server that is frozen.
@@ -18,6 +18,10 @@ from syncline.peers.postgres.wire import Walsender
 
 _IDLE: Final = ("Activity", "Client")  # it waits for something to say, or for us to listen; anything else is work
 _SENDER_SQL: Final = b"SELECT wait_event_type FROM pg_catalog.pg_stat_activity WHERE pid = %s"
+_SESSION_SQL: Final = (
+    b"SELECT state_change::text, state <> 'active' OR coalesce(wait_event_type = 'Client', false) "
+    b"FROM pg_catalog.pg_stat_activity WHERE pid = %s"
+)
 
 
 class Pulse:
@@ -48,23 +52,66 @@ class Pulse:
         silent = f"it has not answered for {limits.PEER_SILENT_SECONDS:g} s"
         try:
             async with asyncio.timeout(limits.PEER_SILENT_SECONDS):
-                found = await self._sender(pid)
+                row = await _ask(self._place, _SENDER_SQL, pid)
         except (PeerError, TimeoutError) as error:
             raise PeerUnreachable(
                 "the server does not answer", why=f"{silent}, nor a new connection", hint=hint, **where
             ) from error
-        if found is None or found in _IDLE:
+        if row is None or row[0] in _IDLE:
             raise PeerUnreachable("the connection is dead", why=f"{silent}, and the server is well", hint=hint, **where)
 
-    async def _sender(self, pid: int) -> str | None:
-        """What kind of thing it waits for; '' while it works; None if it is gone."""
-        session = await open_session(self._place)
+
+class Watch:
+    """While its block waits for answers over a connection, sees to it that somebody will give them; else it hangs up.
+
+    A query may take long. What tells that nobody will answer is a server that cannot be reached by another connection, or one
+    that has been waiting for us all the time, or knows nothing of our connection.
+    """
+
+    def __init__(self, place: Place, connection: Connection) -> None:
+        self._place, self._connection = place, connection
+        self._looking: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> None:
+        self._timer = asyncio.get_running_loop().call_later(limits.PEER_SILENT_SECONDS, self._begin)
+
+    async def __aexit__(self, *_error: object) -> None:
+        self._timer.cancel()
+        if self._looking is not None:
+            self._looking.cancel()
+
+    def _begin(self) -> None:
+        self._looking = asyncio.create_task(self._look())
+
+    async def _look(self) -> None:
+        before: tuple[object, ...] | None = None
+        while True:
+            now = await self._state()
+            if now is None or (now == before and now[-1]):
+                sever(self._connection)
+                return
+            before = now
+            await asyncio.sleep(limits.PEER_SILENT_SECONDS)
+
+    async def _state(self) -> tuple[object, ...] | None:
+        """When it began what it does, and whether it waits for us; None if it, or the whole server, is not there."""
         try:
-            with errors(self._place, "looking for the stream"):
-                row = await (await session.execute(_SENDER_SQL, (pid,))).fetchone()
-        finally:
-            await session.close()
-        return None if row is None else row[0] or ""
+            async with asyncio.timeout(limits.PEER_SILENT_SECONDS):
+                return await _ask(self._place, _SESSION_SQL, self._connection.pgconn.backend_pid)
+        except (PeerUnreachable, TimeoutError):
+            return None
+        except PeerError as error:  # it answers, if only to say no
+            return (error.what, False)
+
+
+async def _ask(place: Place, sql: bytes, pid: int) -> tuple[object, ...] | None:
+    """What the server says of one of its processes, over a connection of its own."""
+    session = await open_session(place)
+    try:
+        with errors(place, "looking for a session"):
+            return await (await session.execute(sql, (pid,))).fetchone()
+    finally:
+        await session.close()
 
 
 def sever(connection: Connection | None) -> None:

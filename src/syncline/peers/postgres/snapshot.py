@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from psycopg.pq import Format
 
+from syncline.model.block import Block, Series
 from syncline.model.change import Change
 from syncline.model.errors import PeerChanged
 from syncline.model.key import order
@@ -17,7 +18,7 @@ from syncline.model.stamp import Offset, Position
 from syncline.model.value import Key, Row, Value
 from syncline.peers.postgres.columns import column_reader_of
 from syncline.peers.postgres.connect import Connection, Place
-from syncline.peers.postgres.convert import Type, store
+from syncline.peers.postgres.convert import Type, form_of, store
 from syncline.peers.postgres.features import STATE, quote
 from syncline.peers.postgres.footprint import END, position
 from syncline.peers.postgres.inspect import Catalog, catalogs
@@ -114,6 +115,20 @@ def _bound(value: Value, kind: Type) -> str | None:
         return str(value).replace("\0", "") if not kind.ordered else None
 
 
+async def read_block(
+    connection: Connection, source: Source, collection: str, after: Key | None, upto: Key | None, limit: int
+) -> Block | None:
+    """Up to `limit` rows with after < key <= upto, in key order, by columns; None if there are none."""
+    where, params = key_range(source, after, upto)
+    sql = f"{_escaped(source.select)}{_escaped_but(where)} ORDER BY {_escaped(', '.join(source.terms))} LIMIT {limit}"
+    columns = await _columns(connection, source, sql, params)
+    if not columns:
+        return None
+    pairs = zip(columns, source.types, strict=True)
+    after_images = tuple([Series(form_of(kind.oid), column, kind.tag) for column, kind in pairs])
+    return Block(collection, source.key_places, (), after_images)
+
+
 async def read_range(
     connection: Connection, source: Source, after: Key | None, upto: Key | None, limit: int
 ) -> list[tuple[Key, Row]]:
@@ -134,18 +149,26 @@ def _escaped_but(sql: str) -> str:
 
 async def read(connection: Connection, source: Source, sql: str, params: Sequence[object]) -> list[tuple[Key, Row]]:
     """The rows of a query for the source's columns, each with its key."""
+    texts = await _columns(connection, source, sql, params)
+    if not texts:
+        return []
+    columns = [column_reader_of(kind.oid)(column) for column, kind in zip(texts, source.types, strict=True)]
+    keys: list[Key] = list(zip(*(columns[place] for place in source.key_places), strict=True))
+    return list(zip(keys, zip(*columns, strict=True), strict=True))
+
+
+async def _columns(
+    connection: Connection, source: Source, sql: str, params: Sequence[object]
+) -> list[list[bytes | None]] | None:
+    """The server's texts, column by column; None if there are no rows."""
     cursor = connection.cursor(binary=False)
     await cursor.execute(sql.encode(), params)
     result = cursor.pgresult
     if result is None or not result.ntuples:
-        return []
+        return None
     assert result.fformat(0) == Format.TEXT
-    get, count = result.get_value, result.ntuples
-    columns: list[Sequence[Value]] = []
-    for place, kind in enumerate(source.types):
-        columns.append(column_reader_of(kind.oid)([get(row, place) for row in range(count)]))
-    keys: list[Key] = list(zip(*(columns[place] for place in source.key_places), strict=True))
-    return list(zip(keys, zip(*columns, strict=True), strict=True))
+    get, rows = result.get_value, range(result.ntuples)
+    return [[get(row, place) for row in rows] for place in range(len(source.types))]
 
 
 async def read_keys(connection: Connection, source: Source, keys: Sequence[Key]) -> list[tuple[Key, Row]]:

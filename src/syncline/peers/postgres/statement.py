@@ -94,6 +94,12 @@ def copy(name: str) -> bytes:
 
 
 @lru_cache(maxsize=256)
+def fresh(shape: Shape) -> bytes:
+    """The COPY of upserts straight into their table, for rows that are not there yet."""
+    return f"COPY {shape.table} ({', '.join(map(quote, shape.fields))}) FROM STDIN".encode()
+
+
+@lru_cache(maxsize=256)
 def many(name: str, shape: Shape) -> bytes:
     """The statement that writes a whole staging table."""
     source = _STAGE.format(name)

@@ -4,6 +4,7 @@ Rows with a value that needs care (not storable, written by the server in anothe
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Final
 
@@ -128,15 +129,23 @@ async def execute(connection: Connection, stages: Stages, prepared: Prepared, st
         elif given:
             await connection.cursor().executemany(sql, given)
         return
-    name = await stages.name(connection, shape)
-    cursor = connection.cursor()
     columns = [copy_column(column[start:stop]) for column in prepared.columns]
-    async with cursor.copy(statement.copy(name)) as copy:
-        for place in range(0, stop - start, _PIECE):
-            lines = map(b"\t".join, zip(*[column[place : place + _PIECE] for column in columns], strict=True))
-            await copy.write(b"\n".join(lines) + b"\n")
+    if prepared.write.fresh:
+        with suppress(psycopg.errors.UniqueViolation):  # some of them are there, or another row has what must be unique
+            async with connection.transaction():
+                await _copy(connection, statement.fresh(shape), columns)
+            return
+    name = await stages.name(connection, shape)
+    await _copy(connection, statement.copy(name), columns)
     await connection.execute(statement.many(name, shape))
     await connection.execute(f"TRUNCATE pg_temp.{name}".encode())
+
+
+async def _copy(connection: Connection, sql: bytes, columns: Sequence[Sequence[bytes]]) -> None:
+    async with connection.cursor().copy(sql) as copy:
+        for place in range(0, len(columns[0]), _PIECE):
+            lines = map(b"\t".join, zip(*[column[place : place + _PIECE] for column in columns], strict=True))
+            await copy.write(b"\n".join(lines) + b"\n")
 
 
 _PIECE: Final = 1_000
