@@ -15,6 +15,7 @@ from typing import Any, Final, NamedTuple, TypeAlias, TypeVar
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 import pymysql
+from pymysql.constants import COMMAND
 
 from syncline.model.errors import PeerBusy, PeerChanged, PeerDenied, PeerError, PeerFull, PeerUnreachable, PeerUnsafe
 from syncline.peers.mysql.features import Server, server_of
@@ -36,6 +37,7 @@ _OPTIONS: Final = ("insecure", "ssl_ca", "ssl_cert", "ssl_key", "unix_socket", "
 _LOOPBACK: Final = frozenset({"", "localhost", "127.0.0.1", "::1"})
 _TRUE: Final = {"true": True, "1": True, "false": False, "0": False}
 _PORT: Final = 3306
+_WIDTHS: Final = {252: 2, 253: 3, 254: 8}  # bytes of a length that does not fit one, by its first byte
 _STUMBLES: Final = (AttributeError, IndexError, AssertionError, struct.error)  # of the driver, over half a message
 _KEEPALIVE: Final = {"TCP_KEEPIDLE": 10, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 3, "TCP_USER_TIMEOUT": 30_000}
 
@@ -150,15 +152,38 @@ def fetch(connection: Connection, sql: str, params: Sequence[object] = ()) -> li
         return list(cursor.fetchall())
 
 
-def read(connection: Connection, sql: str | bytes) -> Sequence[Raw]:
-    """The rows of a query, each field as the server's own bytes."""
-    decoders, connection.decoders, connection.use_unicode = connection.decoders, {}, False
-    try:
-        connection.query(sql)
-        rows: Sequence[Raw] = connection._result.rows or ()
-        return rows
-    finally:
-        connection.decoders, connection.use_unicode = decoders, True
+def read(connection: Connection, sql: str | bytes) -> list[Raw]:
+    """The rows of a query, each field as the server's own bytes: several times as fast as the driver's own reading."""
+    connection._execute_command(COMMAND.COM_QUERY, sql)
+    result = pymysql.connections.MySQLResult(connection)
+    head = connection._read_packet()
+    result.field_count = head.read_length_encoded_integer()
+    result._get_descriptions()
+    rows: list[Raw] = []
+    while True:
+        packet = connection._read_packet()
+        if packet.is_eof_packet():
+            return rows
+        rows.append(fields(packet.get_all_data(), result.field_count))
+
+
+def fields(data: bytes, count: int) -> Raw:
+    """The fields of a row in the text protocol: each with its length before it; NULL is a byte of its own."""
+    found: list[bytes | None] = []
+    at = 0
+    for _ in range(count):
+        size = data[at]
+        at += 1
+        if size > 250:
+            if size == 251:
+                found.append(None)
+                continue
+            width = _WIDTHS[size]
+            size = int.from_bytes(data[at : at + width], "little")
+            at += width
+        found.append(data[at : at + size])
+        at += size
+    return tuple(found)
 
 
 @contextmanager

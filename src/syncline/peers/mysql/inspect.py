@@ -81,11 +81,14 @@ class Catalog(msgspec.Struct, frozen=True, dict=True):
 
 def catalogs(connection: Connection, server: Server, names: Sequence[str] | None = None) -> dict[str, Catalog]:
     """Tables of the session's database by name: those of `names` that are there, or all but ours."""
+    if names is not None and not names:
+        return {}
     wanted = None if names is None else set(names)
-    rows = [row for row in fetch(connection, TABLES_SQL) if (row[0] in wanted if wanted is not None else row[0] not in OURS)]
-    columns, indexes = _grouped(connection, COLUMNS_SQL), _grouped(connection, INDEXES_SQL)
-    triggers, foreign = _grouped(connection, TRIGGERS_SQL), _grouped(connection, FOREIGN_SQL)
-    checks = _grouped(connection, CHECKS_SQL) if server.mariadb else {}
+    there = _asked(connection, TABLES_SQL, names)
+    rows = [row for row in there if (row[0] in wanted if wanted is not None else row[0] not in OURS)]
+    columns, indexes = _grouped(connection, COLUMNS_SQL, names), _grouped(connection, INDEXES_SQL, names)
+    triggers, foreign = _grouped(connection, TRIGGERS_SQL, names), _grouped(connection, FOREIGN_SQL, names)
+    checks = _grouped(connection, CHECKS_SQL, names) if server.mariadb else {}
     found = {}
     for row in rows:
         parts = (part.get(row[0], []) for part in (columns, indexes, triggers, foreign, checks))
@@ -104,9 +107,15 @@ def tables(connection: Connection, server: Server) -> dict[str, Table]:
     return found
 
 
-def _grouped(connection: Connection, sql: str) -> dict[str, list[tuple[Any, ...]]]:
+def _asked(connection: Connection, sql: str, names: Sequence[str] | None) -> list[tuple[Any, ...]]:
+    """The rows of a catalog query. Told the names, the server need not look at every table."""
+    asked = "IS NOT NULL" if names is None else f"IN ({', '.join(['%s'] * len(names))})"
+    return fetch(connection, sql.format(names=asked), names or ())
+
+
+def _grouped(connection: Connection, sql: str, names: Sequence[str] | None) -> dict[str, list[tuple[Any, ...]]]:
     found: dict[str, list[tuple[Any, ...]]] = {}
-    for row in fetch(connection, sql):
+    for row in _asked(connection, sql, names):
         found.setdefault(row[0], []).append(row[1:])
     return found
 

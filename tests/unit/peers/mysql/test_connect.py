@@ -10,7 +10,7 @@ from tests.unit.peers.mysql.database import database, story
 
 from syncline.model.errors import PeerBusy, PeerChanged, PeerDenied, PeerFull, PeerUnreachable, PeerUnsafe
 from syncline.peers.mysql import open_peer
-from syncline.peers.mysql.connect import parse_url, translate
+from syncline.peers.mysql.connect import parse_url, read, translate
 from syncline.peers.mysql.features import server_of
 
 SECRET = "tr@p door/?&=%"
@@ -93,6 +93,23 @@ def test_f31_a_server_that_is_not_there_or_lets_nobody_in_is_told_apart() -> Non
             with pytest.raises(error) as caught:
                 await open_peer("hq", url).connect()
             assert SECRET not in str(caught.value)
+
+    story(work)
+
+
+def test_fields_of_every_length_are_read_as_they_are() -> None:
+    sizes = (0, 1, 250, 251, 252, 65_535, 65_536, 2**24 - 1, 2**24)
+
+    async def work() -> None:
+        async with database() as base:
+            peer = base.peer()
+            await peer.connect()
+            assert peer._reader is not None
+            sql = f"SELECT {', '.join(f'repeat(0x61, {size}), NULL' for size in sizes)}"
+            (row,) = await peer._reader.run(lambda connection: read(connection, sql))
+            assert row[1::2] == (None,) * len(sizes)
+            assert [len(field or b"") for field in row[::2]] == list(sizes)
+            assert await peer._reader.run(lambda connection: read(connection, "SELECT 1 FROM DUAL WHERE FALSE")) == []
 
     story(work)
 
