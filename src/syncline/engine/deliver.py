@@ -5,8 +5,8 @@ when idle, growing while behind, shrinking when an apply takes too long.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
-from typing import Protocol
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence, Set
+from typing import Protocol, cast
 
 from syncline.engine.clock import monotonic
 from syncline.engine.guard import Guard
@@ -15,6 +15,7 @@ from syncline.engine.state import PeerRecord, Stage, State
 from syncline.mapping.project import Target, project
 from syncline.model.entry import Entry, Kind
 from syncline.model.event import Event, Listener
+from syncline.model.key import order
 from syncline.model.limits import BATCH_ROWS_MIN, LATENCY_TARGET_SECONDS
 from syncline.model.space import Settings
 from syncline.model.stamp import Offset
@@ -41,7 +42,7 @@ class Unjoined(Protocol):
         ...
 
 
-class Withheld(Collection[Where]):
+class Withheld(Set[Where]):
     """Keys that are not delivered now: behind a parked row, or a joining peer's own row still to be compared."""
 
     def __init__(self, record: PeerRecord, unjoined: Unjoined) -> None:
@@ -59,6 +60,18 @@ class Withheld(Collection[Where]):
     def __iter__(self) -> Iterator[Where]:
         return iter(self.parked)
 
+    def isdisjoint(self, other: Iterable[object]) -> bool:
+        """Whether none of these keys, all of one collection, is withheld: the last of them tells it for a join."""
+        wheres = cast(list[Where], list(other))
+        if not wheres or (self.parked and any(where in self.parked for where in wheres)):
+            return not wheres
+        if self._record.footing is not Stage.JOINING or wheres[0][0] in self._record.joined:
+            return True
+        keys = [key for _, key in wheres]
+        plain = set(map(len, keys)) == {1} and set(map(type, [key[0] for key in keys])) == {int}
+        last = max(keys) if plain else max(keys, key=order)
+        return not self._unjoined.is_unjoined(self._record.name, (wheres[0][0], last))
+
     def take_in(self, entries: Sequence[Entry]) -> None:
         """Entries that come next: retries end the wait behind a parked row; deletes that are withheld are noted."""
         if not self:
@@ -66,6 +79,8 @@ class Withheld(Collection[Where]):
         name = self._record.name
         joining = self._record.footing is Stage.JOINING
         for entry in entries:
+            if entry.blocks and not (joining and not entry.to and any(not block.after for block in entry.blocks)):
+                continue  # nothing is deleted
             for change in entry.changes:
                 where = (change.collection, change.key)
                 if entry.kind is Kind.RETRY and entry.to == name:

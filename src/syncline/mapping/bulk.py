@@ -1,7 +1,8 @@
 """Projection of blocks: what they mean for a peer, by columns, where nothing has to be folded row by row. Pure."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence, Set
 from contextlib import suppress
+from itertools import repeat
 from operator import sub
 
 from syncline.model.block import Block, Series, concatenated
@@ -15,8 +16,8 @@ from syncline.model.write import Op, Write
 Blocks = dict[str, list[Block]]
 
 
-def whole_blocks(entries: Sequence[Entry], peer: str, names: Collection[str]) -> Blocks:
-    """By collection: the blocks for a peer, where they are all that these entries have of the collection."""
+def whole_blocks(entries: Sequence[Entry], peer: str, names: Collection[str], blocked: Set[tuple[str, Key]]) -> Blocks:
+    """By collection: the blocks for a peer, where they are all that these entries have of it, and no key is `blocked`."""
     found: Blocks = {}
     mixed: set[str] = set()
     for entry in entries:
@@ -30,6 +31,8 @@ def whole_blocks(entries: Sequence[Entry], peer: str, names: Collection[str]) ->
             for block in entry.blocks:
                 if block.collection in names:
                     found.setdefault(block.collection, []).append(block)
+                    if blocked and not blocked.isdisjoint(zip(repeat(block.collection), block.keys, strict=False)):
+                        mixed.add(block.collection)
     return {name: blocks for name, blocks in found.items() if name not in mixed}
 
 

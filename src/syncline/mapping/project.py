@@ -1,13 +1,13 @@
 """Projection: what the entries of a batch mean for one peer, folded per key and grouped for wide statements. Pure."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from contextlib import suppress
 from functools import lru_cache
 from operator import itemgetter, ne
 
 import msgspec
 
-from syncline.mapping.bulk import Blocks, rest_of, whole_blocks, writes_of
+from syncline.mapping.bulk import rest_of, whole_blocks, writes_of
 from syncline.model.change import Change
 from syncline.model.entry import DATA_KINDS, Entry, Kind
 from syncline.model.schema import Collection as Shape
@@ -42,7 +42,7 @@ Effects = dict[Key, Effect]
 Updates = dict[tuple[tuple[int, ...], tuple[int, ...]], list[tuple[Key, Row]]]  # by the fields to set and to add to
 
 
-def project(entries: Sequence[Entry], target: Target, blocked: Collection[tuple[str, Key]] = ()) -> Batch:
+def project(entries: Sequence[Entry], target: Target, blocked: Set[tuple[str, Key]] = frozenset()) -> Batch:
     """The writes of a run of entries at one peer. `blocked` keys wait behind a parked row and are left out.
 
     The origin gets nothing of its own plain changes, the full outcome of corrected ones; the others get the difference.
@@ -51,7 +51,7 @@ def project(entries: Sequence[Entry], target: Target, blocked: Collection[tuple[
     upto = rows = 0
     fingerprint = ""
     peer, held = target.peer, bool(blocked)
-    bulk: Blocks = {} if held else whole_blocks(entries, peer, effects)
+    bulk = whole_blocks(entries, peer, effects, blocked)
     writes: list[Write] = []
     for name, blocks in list(bulk.items()):
         made = writes_of(blocks, target.shapes[name], target.counters[name])
