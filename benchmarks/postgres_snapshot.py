@@ -1,0 +1,63 @@
+"""Filling an empty PostgreSQL peer from another one, beside psql's COPY | COPY on the same servers.
+
+python -m benchmarks.postgres_snapshot [--rows 1000000] [--runs 3]
+"""
+
+import argparse
+import statistics
+import subprocess
+import time
+
+from benchmarks.offices import peak_rss_mib
+from benchmarks.postgres import Pair, pair
+
+
+def copied(made: Pair, rows: int) -> float:
+    """Rows a second of psql COPY binary from one server piped into psql COPY binary at the other."""
+    words = ["psql", "-X", "-q", "-h", "127.0.0.1", "-U", "postgres"]
+    out = [*words, "-p", str(made.left.port), "-d", made.names[0], "-c", "COPY customers TO STDOUT (FORMAT binary)"]
+    into = [*words, "-p", str(made.right.port), "-d", made.names[1], "-c", "COPY customers FROM STDIN (FORMAT binary)"]
+    begun = time.perf_counter()
+    with subprocess.Popen(out, stdout=subprocess.PIPE) as source:
+        subprocess.run(into, stdin=source.stdout, check=True)
+    took = time.perf_counter() - begun
+    with made.connect(1) as right:
+        right.execute("TRUNCATE customers")
+        right.execute("CHECKPOINT")
+    return rows / took
+
+
+def filled(made: Pair, rows: int) -> tuple[float, float]:
+    """Rows a second of a join, from the start of the hub's process to the last row's arrival; its peak memory in MiB."""
+    made.configure(one_way=False)
+    begun = time.perf_counter()
+    with made.hub() as process, made.connect(1) as right:
+        while right.execute("SELECT 1 FROM customers WHERE id = %s", (rows,)).fetchone() is None:
+            time.sleep(0.01)
+        took = time.perf_counter() - begun
+        memory = peak_rss_mib(process.pid)
+    return rows / took, memory
+
+
+def main() -> None:
+    """Print a Markdown table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rows", type=int, default=1_000_000)
+    parser.add_argument("--runs", type=int, default=3)
+    options = parser.parse_args()
+    floors: list[float] = []
+    runs: list[tuple[float, float]] = []
+    for _ in range(options.runs):
+        with pair(options.rows, both=False) as made:
+            floors.append(copied(made, options.rows))
+            runs.append(filled(made, options.rows))
+    floor, rate = statistics.median(floors), statistics.median(run[0] for run in runs)
+    print(f"| {options.rows:,} rows into an empty table | rows/s, median | ratio | all runs | peak MiB |")
+    print("|---|---|---|---|---|")
+    print(f"| psql COPY binary, piped | {floor:,.0f} | 1.00 | {', '.join(f'{one:,.0f}' for one in floors)} | |")
+    listed = ", ".join(f"{run[0]:,.0f}" for run in runs)
+    print(f"| Syncline, two ways | {rate:,.0f} | {rate / floor:.2f} | {listed} | {max(run[1] for run in runs):.0f} |")
+
+
+if __name__ == "__main__":
+    main()
