@@ -1,7 +1,7 @@
 """What a server must be set to, and what its user must be allowed to do, before one of its databases can be a peer."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from fnmatch import fnmatchcase
 from typing import Final
 
@@ -68,7 +68,7 @@ def _filters(connection: Connection, server: Server, place: Place) -> Iterator[P
 
 
 def _rights(connection: Connection, server: Server, place: Place) -> Iterator[Problem]:
-    anywhere, here = granted(connection, server, place.database)
+    anywhere, here = rights_of(granted(connection, server), server, place.database)
     ((user,),) = fetch(connection, "SELECT CURRENT_USER()")
     account = "@".join(f"'{part}'" for part in str(user).rsplit("@", 1))
     missing = sorted({"REPLICATION SLAVE", server.replica_right} - anywhere)
@@ -83,15 +83,20 @@ def _rights(connection: Connection, server: Server, place: Place) -> Iterator[Pr
         yield Problem("the user lacks rights on the database", why=why, hint=hint, peer=place.peer)
 
 
-def granted(connection: Connection, server: Server, database: str) -> tuple[set[str], set[str]]:
-    """What the session's user may do everywhere, and in a whole database."""
+def granted(connection: Connection, server: Server) -> list[str]:
+    """What SHOW GRANTS says of the session's user, with the roles that it has taken on."""
     sql = "SHOW GRANTS"
     if not server.mariadb:
         ((roles,),) = fetch(connection, "SELECT CURRENT_ROLE()")
         sql = f"SHOW GRANTS FOR CURRENT_USER() USING {roles}" if roles and roles != "NONE" else sql
+    return [str(line) for (line,) in fetch(connection, sql)]
+
+
+def rights_of(lines: Iterable[str], server: Server, database: str) -> tuple[set[str], set[str]]:
+    """What grants allow everywhere, and in a whole database."""
     anywhere: set[str] = set()
     here: set[str] = set()
-    for (line,) in fetch(connection, sql):
+    for line in lines:
         match = _GRANT.match(line)
         if match is None or match[3] != "*":
             continue

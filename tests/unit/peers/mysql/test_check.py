@@ -7,7 +7,7 @@ from tests.unit.peers.mysql.database import database, story
 from syncline.model.schema import Collection
 from syncline.peers.mysql.connect import parse_url
 from syncline.peers.mysql.features import server_of
-from syncline.peers.mysql.rights import granted, server_problems
+from syncline.peers.mysql.rights import rights_of, server_problems
 
 SERVER = server_of("10.11.19-MariaDB")
 FITTING = {
@@ -118,28 +118,6 @@ def test_rights_that_are_missing_are_named_and_the_statements_grant_them() -> No
     story(work)
 
 
-class _Grants:
-    """A connection that only knows what SHOW GRANTS said elsewhere."""
-
-    def __init__(self, *lines: str) -> None:
-        self._lines = lines
-
-    def cursor(self) -> "_Grants":
-        return self
-
-    def __enter__(self) -> "_Grants":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        return None
-
-    def execute(self, sql: str, _params: object = None) -> None:
-        self._rows = [("NONE",)] if "CURRENT_ROLE" in sql else [(line,) for line in self._lines]
-
-    def fetchall(self) -> list[tuple[str]]:
-        return self._rows
-
-
 @pytest.mark.parametrize(
     ("line", "here"),
     [
@@ -154,7 +132,7 @@ class _Grants:
     ],
 )
 def test_grants_are_read_as_the_server_means_them(line: str, here: set[str]) -> None:
-    assert granted(_Grants(line), SERVER, "crm")[1] == here
+    assert rights_of([line], SERVER, "crm")[1] == here
 
 
 def test_what_would_be_better_is_advised() -> None:
@@ -186,3 +164,11 @@ def test_a_server_without_a_binary_log_cannot_be_a_peer() -> None:
         assert [problem.why for problem in found] == ["the server keeps no binary log"]
     finally:
         server.remove()
+
+
+def test_all_privileges_are_all_that_is_needed() -> None:
+    anywhere, here = rights_of(["GRANT ALL PRIVILEGES ON *.* TO `root`@`localhost`"], SERVER, "crm")
+    assert {"REPLICATION SLAVE", "BINLOG MONITOR", "SELECT", "TRIGGER"} <= anywhere
+    assert here == set()
+    old = server_of("8.0.43")
+    assert "REPLICATION CLIENT" in rights_of(["GRANT REPLICATION SLAVE, REPLICATION CLIENT ON *.* TO `u`@`%`"], old, "crm")[0]
