@@ -50,6 +50,16 @@ def test_f15_connections_that_swallow_everything_are_noticed_and_made_anew(pair:
     proxy.close()
 
 
+def test_f15_a_frozen_server_is_noticed_also_where_nothing_is_under_way(pair: Mixed) -> None:
+    pair.start(*HURRIED)
+    pair.wait_equal()
+    pair.servers["munich"].freeze()
+    pair.space.wait(lambda: _notices(pair), "the silence is noticed", NOTICED_SECONDS)
+    pair.servers["munich"].thaw()
+    pair.write("hq", "UPDATE customers SET balance = balance + 1")
+    pair.wait_equal()
+
+
 def test_f15_f17_f29_a_frozen_server_is_noticed_and_what_it_does_once_thawed_counts_once(pair: Mixed) -> None:
     pair.start(*HURRIED)
     munich = pair.servers["munich"]
