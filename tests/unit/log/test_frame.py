@@ -11,7 +11,7 @@ from syncline.log import frame as frames
 from syncline.log.conformance import contended, control, mixed, plain
 from syncline.log.frame import Frame, as_frame, pack, unpack
 from syncline.model.change import Change
-from syncline.model.codec import decode_entries, encode_entries, join_entries, split_entries
+from syncline.model.codec import VERSION, decode_entries, encode_entries, join_entries, split_entries
 from syncline.model.entry import Entry, Kind
 from syncline.model.errors import CodecError, LogDamaged, LogError
 from syncline.model.limits import FRAME_ROWS_MAX
@@ -90,8 +90,8 @@ def test_a_frame_that_holds_other_offsets_than_it_says_is_damage() -> None:
 
 def test_f38_a_body_of_another_version_is_refused_and_not_taken_for_damage() -> None:
     (whole,) = sealed(mixed(1, 5))
-    newer = bytes([2]) + frames.data_of(whole)[1:]
-    with pytest.raises(CodecError, match="format version 2"):
+    newer = bytes([VERSION + 1]) + frames.data_of(whole)[1:]
+    with pytest.raises(CodecError, match=f"format version {VERSION + 1}"):
         unpack(frames.shrink(1, 5, newer, notes=True).seal(0))
 
 

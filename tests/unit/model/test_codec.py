@@ -8,6 +8,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from tests.unit.model.strategies import ENTRIES, ROWS
 
+from syncline.model.block import Block, Series
+from syncline.model.change import Change
 from syncline.model.codec import (
     VERSION,
     check_version,
@@ -21,6 +23,8 @@ from syncline.model.codec import (
 )
 from syncline.model.entry import Entry, Kind
 from syncline.model.errors import CodecError
+from syncline.model.forms import PLAIN
+from syncline.model.stamp import Position
 from syncline.model.value import ABSENT, INTEGER_MAX, INTEGER_MIN, Row, Tagged, Value, kind_of
 
 DEEP = b"\x91" * 50_000
@@ -83,6 +87,22 @@ def test_d5_d29_what_the_wire_cannot_carry_is_refused(value: Value) -> None:
 def test_something_that_is_no_value_is_refused() -> None:
     with pytest.raises(CodecError, match="object is not a value"):
         encode_row((object(),))  # type: ignore[arg-type]
+
+
+OLD_CHANGE = b"\x95\xa5items\x91\x01\xc0\x92\x01\xa1a\xc0"  # items, (1,), NULL, (1, 'a'), no verdict
+OLD_ENTRY = b"\x99\x05\xa6change\xa1p\x93\x07\x00\xa1x\x03\xcd\x03\xe8\x91" + OLD_CHANGE + b"\xa0\xc0"
+
+
+def test_f38_what_version_1_wrote_is_read() -> None:
+    """An entry of nine fields, from before there were blocks; also beside entries of today, after a compaction."""
+    was = Entry(5, Kind.CHANGE, "p", Position(7, 0, "x"), 3, 1000, (Change("items", (1,), None, (1, "a")),))
+    (entry,) = decode_entries(b"\x01\x91" + OLD_ENTRY)
+    assert (entry, entry.blocks) == (was, ())
+    columns = (Series(PLAIN, [1]), Series(PLAIN, ["a"]))
+    now = Entry(6, Kind.CHANGE, "p", Position(8), 3, 1001, blocks=(Block("items", (0,), (), columns),))
+    both = join_entries([*split_entries(b"\x01\x91" + OLD_ENTRY), *split_entries(encode_entries([now]))])
+    assert both[0] == VERSION
+    assert decode_entries(both) == (was, now)
 
 
 @pytest.mark.parametrize("data", [b"", bytes([VERSION + 1]) + b"\x90", b"\x00", b"\xff\xff"])
