@@ -1,10 +1,12 @@
 """Whole columns at a time: at C speed where no value needs care. The same values and literals as convert has for one."""
 
+import re
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import Final, TypeAlias
 
 from syncline.model.limits import VALUE_BYTES_MAX
-from syncline.model.value import INT64_MAX, Value
+from syncline.model.value import INT64_MAX, Tagged, Value
 from syncline.peers.mysql.charset import UTF8
 from syncline.peers.mysql.convert import BYTES, INTEGERS, TEXTS, Type, bounds, literal, reader_of
 from syncline.peers.storing import Unstorable
@@ -62,10 +64,30 @@ def literals(values: Sequence[Value], kind: Type) -> list[bytes] | None:
         found = _plain_texts(values, kind)  # type: ignore[arg-type]
         if found is not None:
             return found
+    if kind.base == "decimal" and kinds <= {int, Tagged}:
+        decimals = _decimals(values, kind)
+        if decimals is not None:
+            return decimals
     try:
         return [literal(value, kind) for value in values]
     except Unstorable:
         return None
+
+
+@lru_cache(maxsize=256)
+def _fits(kind: Type) -> Callable[[str], re.Match[str] | None]:
+    """What tells plain numbers that a DECIMAL keeps as they are: no more digits than it has, and no zeros at their end."""
+    scale = kind.scale or 0
+    fraction = rf"(?:\.\d{{0,{scale - 1}}}[1-9])?" if scale else ""
+    whole = rf"\d{{1,{kind.size - scale}}}" if kind.size > scale else "0"
+    return re.compile(f"{'' if kind.unsigned else '-?'}{whole}{fraction}").fullmatch
+
+
+def _decimals(values: Sequence[Value], kind: Type) -> list[bytes] | None:
+    texts = [str(value) if type(value) is int else value.text for value in values]  # type: ignore[union-attr]
+    odd = [value for value in values if type(value) is Tagged and (value.kind != "real" or "." not in value.text)]
+    numbers = all(value.kind == "decimal" for value in odd)
+    return "\0".join(texts).encode().split(b"\0") if numbers and all(map(_fits(kind), texts)) else None
 
 
 def _plain_texts(values: Sequence[str], kind: Type) -> list[bytes] | None:

@@ -175,6 +175,23 @@ def test_numbers_in_bulk_are_as_single_ones() -> None:
     assert literals([0, 2**31], INT) is None
 
 
+@pytest.mark.parametrize(
+    "texts", [["1.5", "-0.25"], ["9999.99"], ["10000"], ["1.125"], ["1e-05"], ["3.0"], ["-0.0"], ["nan"], ["1e2", "0.5"]]
+)
+@pytest.mark.parametrize(
+    "kind", [PRICE, Type("decimal", "decimal(2,2)", size=2, scale=2), Type("decimal", "decimal(5)", True, size=5, scale=0)]
+)
+def test_d1_decimals_in_bulk_are_as_single_ones(texts: list[str], kind: Type) -> None:
+    values: list[Value] = [Tagged("real", text) for text in texts]
+    for column in (values, [*values, 7], [-3, 0]):
+        try:
+            alone = [literal(value, kind) for value in column]
+        except Unstorable:
+            assert literals(column, kind) is None
+        else:
+            assert literals(column, kind) == alone
+
+
 @pytest.mark.parametrize("name", sorted(charset.KNOWN - {"utf8", "utf8mb3", "utf8mb4"}))
 def test_d28_a_character_set_is_read_as_the_server_reads_it(name: str) -> None:
     """Every single byte, and the server's own encoding of some texts."""
