@@ -200,6 +200,8 @@ class SimNetPeer:
                 for transaction in self._repeated(found):
                     await self._reply()
                     self._effects.hit(f"{self.name}.stream.done", _show(transaction))
+                    self._link.counts["by columns"] += bool(transaction.blocks)
+                    self._link.counts["together"] += transaction.split is not None
                     yield transaction
                     after = transaction.position if after is None else max(after, transaction.position)
                 await self._quiet(bell, after)

@@ -20,6 +20,7 @@ class Options(msgspec.Struct, frozen=True):
     seed: int
     peers: tuple[str, ...] = ("ann", "bob", "cid")
     exact: tuple[bool, ...] = (True, True, True)  # per peer: are transactions captured one by one?
+    columns: tuple[bool, ...] = (False, False, False)  # per peer: do rows come by columns, small transactions in groups?
     habits: Habits = Habits()
     chaos_seconds: float = 30.0
     quiet_seconds_max: float = 1000.0
@@ -72,6 +73,8 @@ def draw(seed: int, abilities: frozenset[str] = frozenset()) -> Options:
     )
     if "rejoin" in abilities and rng.random() < 0.2:  # drawn last, so that older seeds stay what they were
         options = msgspec.structs.replace(options, faults=(*faults, "rejoin"))
+    if "columns" in abilities and rng.random() < 0.4:
+        options = msgspec.structs.replace(options, columns=tuple(rng.random() < 0.7 for _ in peers))
     return options
 
 

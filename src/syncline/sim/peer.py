@@ -1,6 +1,7 @@
 """A simulated peer: the peers' protocol over a SimDatabase, answering at once. The network in between is elsewhere."""
 
 import asyncio
+import random
 from collections.abc import AsyncIterator, Callable, Sequence
 
 from syncline.model.change import Transaction
@@ -13,24 +14,36 @@ from syncline.model.stamp import Micros, Offset, Position
 from syncline.model.value import Key, Row
 from syncline.model.write import Batch
 from syncline.peers.protocol import Applied, Chunk, Digest, Features, Identity
-from syncline.sim.database import Commit, SimDatabase
+from syncline.sim.columns import Columns, transaction_of
+from syncline.sim.database import SimDatabase
 
 
 class SimPeer:
-    """A connection to a database. Several may exist, one after the other or side by side."""
+    """A connection to a database. Several may exist, one after the other or side by side.
 
-    def __init__(self, database: SimDatabase, now: Callable[[], Micros], *, exact: bool = True) -> None:
+    `columns`: rows come by columns, and neighbouring transactions in groups, of sizes that this generator draws.
+    """
+
+    def __init__(
+        self,
+        database: SimDatabase,
+        now: Callable[[], Micros],
+        *,
+        exact: bool = True,
+        columns: random.Random | None = None,
+    ) -> None:
         self.name = database.name
-        self.features = Features("simulated", transactions_exact=exact)
+        self.features = Features("simulated", transactions_exact=exact and columns is None)
         self.database = database
-        self._now = now
+        self._now, self._exact = now, exact
+        self._columns = Columns(database, columns) if columns is not None else None
         self._news = asyncio.Event()
         database.on_news.append(self._news.set)
 
     async def connect(self) -> Identity:
         """Who is there."""
         content = self.database.content
-        end = self.database.end
+        end = self._asked()
         fresh, fingerprint = not content.incarnation, content.fingerprint
         forgotten = Position(content.trimmed)
         return Identity(content.incarnation, content.nonce, content.watermark, end, fresh, fingerprint, forgotten)
@@ -87,13 +100,17 @@ class SimPeer:
             if found != after:
                 why = f"commit {after.major} is not the one that the log has"
                 raise PeerRestored("this is not the history that the log knows", peer=self.name, why=why)
-        return [self._transaction(commit) for commit in self.database.poll(start, exact=self.features.transactions_exact)]
-
-    def _transaction(self, commit: Commit) -> Transaction:
-        return Transaction(self.name, commit.position, commit.context, commit.time, commit.changes, commit.refused)
+        commits = self.database.poll(start, exact=self._exact)
+        return [transaction_of(self.name, one) for one in commits] if self._columns is None else self._columns.told(commits)
 
     async def position(self) -> Position:
         """The end of the history."""
+        return self._asked()
+
+    def _asked(self) -> Position:
+        """The end of the history, for somebody who may wait for it: no group reaches beyond."""
+        if self._columns is not None:
+            self._columns.ask()
         return self.database.end
 
     async def acknowledge(self, upto: Position) -> None:
@@ -150,7 +167,7 @@ class SimPeer:
 
     def _chunk(self, rows: tuple[tuple[Key, Row], ...], *, done: bool) -> Chunk:
         content = self.database.content
-        return Chunk(rows, rows[-1][0] if rows else None, done, self.database.end, content.watermark)
+        return Chunk(rows, rows[-1][0] if rows else None, done, self._asked(), content.watermark)
 
 
 def _columns(shape: Collection) -> tuple[Column, ...]:

@@ -111,7 +111,7 @@ class ProductHub:
 class Product:
     """Syncline itself."""
 
-    abilities: frozenset[str] = frozenset({"join", "poison", "restore", "stale", "rejoin"})
+    abilities: frozenset[str] = frozenset({"join", "poison", "restore", "stale", "rejoin", "columns"})
 
     def __init__(self, emit: Listener | None = None) -> None:
         self._emit = emit or _ignore

@@ -43,7 +43,7 @@ class Handle(Protocol):
 
 
 class Subject(Protocol):
-    """A program under test. `abilities`: join, poison, stale, late, restore, rejoin; the others are not tried on it."""
+    """A program under test. `abilities`: join, poison, stale, late, restore, rejoin, columns; no others are tried on it."""
 
     abilities: frozenset[str]
 

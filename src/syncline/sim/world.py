@@ -79,11 +79,14 @@ class World:
         self.hub_clock = SimClock(self.loop.time)
         self.databases: dict[str, SimDatabase] = {}
         self.peers: list[SimPeer] = []
-        for name, clock, exact in zip(options.peers, self.clocks, options.exact, strict=True):
+        ways = zip(options.peers, self.clocks, options.exact, options.columns, strict=False)
+        for name, clock, exact, columns in ways:
             database = SimDatabase(name, COLLECTIONS, clock.now, self._rng(f"database {name}"))
             database.on_commit.append(self._read_pairs)
             self.databases[name] = database
-            self.peers.append(SimPeer(database, clock.now, exact=exact))
+            self.peers.append(
+                SimPeer(database, clock.now, exact=exact, columns=self._rng(f"columns {name}") if columns else None)
+            )
         self.links = {name: Link(self._rng(f"link {name}")) for name in options.peers}
         self.users = self._make_users()
         self.machine = Machine(
@@ -219,7 +222,7 @@ class World:
         if not at_rest:
             found += check_equal(states)
         else:
-            exact = [name for name, one in zip(self.options.peers, self.options.exact, strict=True) if one]
+            exact = [peer.name for peer in self.peers if peer.features.transactions_exact]
             found += books.check_balance(exact) + check_equal(states) + check_fold(books.entries, states)
             found += check_lost(books, states) + check_early(books, states) + check_resurrected(books, states)
             found += check_invented(books, states) + check_counters(books, states, self._shared())
