@@ -2,8 +2,9 @@
 
 Rows with a value that needs care (not storable, written by the server in another way, not sent) are left to the careful way.
 
-Of 40,000 random rows of a table of a million, multi-row upserts wrote 84,000 a second when sorted, 57,000 to 77,000 when not;
-through a staging table it was 50,000, with LOAD DATA 48,000 to 73,000. So LOAD DATA, which most servers forbid, is not used.
+Measured with 40,000 random rows of a table of a million, on a machine that others used too, in rows a second: multi-row upserts
+84,000 sorted and 45,000 to 77,000 unsorted; an update through a staging table 27,000 to 55,000, filled by LOAD DATA 36,000 to
+73,000; derived tables of VALUES 25,000 to 54,000; single updates 8,000. LOAD DATA, which many servers forbid, gains too little.
 """
 
 from collections.abc import Iterator, Sequence
