@@ -7,18 +7,17 @@ See docs/decisions/0004.
 """
 
 import asyncio
-from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Protocol
 
 from syncline.engine.clock import Clock
 from syncline.engine.closing import closing
 from syncline.engine.identity import continues, knows_its_own
 from syncline.engine.ingest import Ingest
 from syncline.engine.memory import Memory
+from syncline.engine.progress import RANGES_AHEAD, Member, Progress, ReferenceLost
 from syncline.engine.range_merge import Own, RangeRows, Where, merge_range
 from syncline.engine.range_read import RangeRead, note, precede, since, without
+from syncline.engine.range_reader import RangeReader
 from syncline.engine.state import PeerRecord, Stage, State
 from syncline.merge.policy import RuleBook
 from syncline.merge.transact import settle
@@ -28,53 +27,12 @@ from syncline.model.entry import Entry, Kind
 from syncline.model.errors import PeerError, PeerUnreachable
 from syncline.model.event import Event, Listener
 from syncline.model.key import order
-from syncline.model.limits import SNAPSHOT_ROWS_MAX
 from syncline.model.schema import Collection
-from syncline.model.stamp import Micros, Offset, Position
+from syncline.model.stamp import Offset, Position
 from syncline.model.value import Key, Row
-from syncline.peers.protocol import Chunk, Identity, Peer
+from syncline.peers.protocol import Identity, Peer
 
-RANGES_AHEAD = 8  # a join may run so many ranges ahead of their delivery
 LOOK_SECONDS = 0.1  # between two looks for a peer to read from
-
-
-class Member(Protocol):
-    """A running session, as a join needs it."""
-
-    name: str
-    peer: Peer
-    clock_offset: Micros
-    receives_only: frozenset[str]  # collections
-    sends_only: frozenset[str]
-
-    @property
-    def ready(self) -> bool:
-        """Whether its rows may serve as reference: live and connected."""
-        ...
-
-    async def wait_captured(self, end: Position) -> bool:
-        """Wait until the log has its history up to `end`; False if its session ends before."""
-        ...
-
-    async def wait_delivered(self, upto: Offset) -> None:
-        """Wait until it was given everything up to `upto`."""
-        ...
-
-
-@dataclass
-class Progress:
-    """A join under way: what the joining peer did itself, and what arrived from it beyond the ranges done."""
-
-    memory: Memory
-    own: Own = field(default_factory=Own)
-    recalled: Position | None = None  # up to where its own history told what it did
-    reading: str = ""  # the collection whose range is being read
-    waiting: list[tuple[Transaction, Micros]] = field(default_factory=list)  # with corrected commit times
-    ends: deque[Offset] = field(default_factory=lambda: deque(maxlen=RANGES_AHEAD))  # where the last ranges end in the log
-
-
-class ReferenceLost(Exception):
-    """The peer whose rows were being read cannot be read any more."""
 
 
 class Joiner:
@@ -94,6 +52,7 @@ class Joiner:
     ) -> None:
         self._collections, self._book, self._authority, self._seed = collections, book, authority, seed
         self._state, self._window, self._ingest, self._clock, self._emit = state, window, ingest, clock, emit
+        self._reader = RangeReader(authority, state, window)
         self.members: dict[str, Member] = {}
         self._progress: dict[str, Progress] = {}
 
@@ -216,7 +175,7 @@ class Joiner:
             reference = await self._reference(member, collection.name, avoid=lost)
             try:
                 total = total or await _estimate(reference, collection)
-                read = await self._read_range(member, reference, collection, record, progress)
+                read = await self._reader.read(member, reference, collection, record, progress)
             except ReferenceLost as error:
                 lost = reference.name
                 self._emit(
@@ -275,43 +234,14 @@ class Joiner:
             return False
         return record.alone or bool(await self._ingest.command(build))
 
-    async def _read_range(
-        self, member: Member, reference: Member, collection: Collection, record: PeerRecord, progress: Progress
-    ) -> RangeRead:
-        """The next range at both peers, once the log has both histories up to there. Raises ReferenceLost, PeerError."""
-        pin = min(self._state.peer(reference.name).captured, record.captured)
-        self._window.pins[member.name] = pin
-        progress.reading, progress.waiting = collection.name, []
-        after, lacking = record.joins.get(collection.name), self._lacking(reference.name, collection.name)
-        try:
-            theirs = await reference.peer.chunk(collection, after, SNAPSHOT_ROWS_MAX)
-        except PeerError as error:
-            raise ReferenceLost(str(error)) from error
-        if reference is member and (record.authority or self._authority.get(collection.name, "")) != member.name:
-            theirs = await progress.memory.complete(collection.name, after, theirs)
-        upto = None if theirs.done else theirs.last
-        mine = await member.peer.chunk(collection, after, SNAPSHOT_ROWS_MAX, upto)
-        if not mine.done and mine.last is not None:  # it has more rows than the reference here: the shorter range counts
-            upto = mine.last
-            end = order(upto)
-            kept = tuple(pair for pair in theirs.rows if order(pair[0]) <= end)
-            theirs = Chunk(kept, upto, False, theirs.position, theirs.watermark)
-        await member.wait_captured(mine.position)
-        if not await reference.wait_captured(theirs.position):
-            raise ReferenceLost("its session ended")
-        return RangeRead(after, upto, theirs, mine, pin, reference.name, lacking)
-
-    def _lacking(self, peer: str, collection: str) -> frozenset[Key]:
-        return frozenset(key for name, place, key in self._window.exceptions if (name, place) == (peer, collection))
-
     def _build(
         self, offset: Offset, member: Member, collection: Collection, read: RangeRead, progress: Progress
     ) -> list[Entry]:
         """The entries of a range; none if a row that was parked at the reference got there since, whatever was read of it."""
-        name, lacking = member.name, self._lacking(read.reference, collection.name)
+        name, lacking = member.name, self._reader.lacking(read.reference, collection.name)
         if not read.lacking <= lacking:
             return []
-        flying = [key for key, slot in self._window.of(collection.name).items() if slot.offset > read.pin and read.has(key)]
+        flying = [key for key in self._window.since(collection.name, read.pin, read.meets) if read.has(key)]
         flying += [key for key in lacking if read.has(key)]
         if not flying and progress.own.is_blank and not progress.waiting:
             made = self._plain_range(offset, member, collection.name, read)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from itertools import zip_longest
 
 from syncline.engine.range_merge import Own
+from syncline.model.block import Block
 from syncline.model.change import Change
 from syncline.model.key import order
 from syncline.model.stamp import Offset
@@ -31,6 +32,11 @@ class RangeRead:
         """Whether a key is of this range."""
         rank = order(key)
         return (self.after is None or rank > order(self.after)) and (self.upto is None or rank <= order(self.upto))
+
+    def meets(self, block: Block) -> bool:
+        """Whether keys of this range may be among those of a block."""
+        first, last = map(order, block.bounds)
+        return (self.after is None or last > order(self.after)) and (self.upto is None or first <= order(self.upto))
 
 
 def since(rows: dict[Key, Row | None], changes: Sequence[Change]) -> tuple[Change, ...]:

@@ -7,7 +7,7 @@ and 0003.
 """
 
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 import msgspec
@@ -112,6 +112,20 @@ class Window:
             return not any(peer != writer and since <= offset for peer, since in lacking)
 
         return forgotten
+
+    def since(self, collection: str, offset: Offset, wanted: Callable[[Block], bool]) -> Iterator[Key]:
+        """The keys with something above an offset; of a run's keys those of blocks that are wanted."""
+        runs: dict[int, bool] = {}
+        for key, slot in self.of(collection).items():
+            if slot.offset <= offset:
+                continue
+            if isinstance(slot, Run):
+                known = runs.get(id(slot))
+                if known is None:
+                    known = runs[id(slot)] = wanted(slot.block)
+                if not known:
+                    continue
+            yield key
 
     def context(self, peer: str, collection: str, key: Key, context: Offset) -> Offset:
         """What a peer's change of a key had seen: as captured, but before the parked entry until the retry was applied."""

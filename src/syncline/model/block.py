@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from syncline.model.errors import CodecError
 from syncline.model.forms import PLAIN, READERS, read_column
+from syncline.model.key import order
 from syncline.model.stamp import Micros
 from syncline.model.value import Key, Row, Value
 
@@ -94,7 +95,7 @@ class Block:
     deletes. `ages`: by how many microseconds each row was committed before the entry's time; () for all at that time.
     """
 
-    __slots__ = ("_keys", "_places", "after", "ages", "before", "collection", "count", "differs", "key_places")
+    __slots__ = ("_bounds", "_keys", "_places", "after", "ages", "before", "collection", "count", "differs", "key_places")
 
     def __init__(
         self,
@@ -108,6 +109,7 @@ class Block:
         self.count = len(before[0] if before else after[0] or ())
         self.differs = tuple([place for place, one in enumerate(after) if one is not None])
         self._keys: list[Key] | None = None
+        self._bounds: tuple[Key, Key] | None = None
         self._places: dict[Key, list[int]] | None = None
 
     def _all(self) -> tuple[object, ...]:
@@ -135,6 +137,15 @@ class Block:
         if self._keys is None:
             self._keys = list(zip(*[self.present(place).values for place in self.key_places], strict=True))
         return self._keys
+
+    @property
+    def bounds(self) -> tuple[Key, Key]:
+        """The first and the last of its keys."""
+        if self._bounds is None:
+            keys = self.keys
+            plain = len(self.key_places) == 1 and set(map(type, self.present(self.key_places[0]).values)) == {int}
+            self._bounds = (min(keys), max(keys)) if plain else (min(keys, key=order), max(keys, key=order))
+        return self._bounds
 
     def time(self, place: int, entry_time: Micros) -> Micros:
         """When a row was committed."""

@@ -71,7 +71,9 @@ TRIM_ROWS_MIN: Final = 1_000
 TRIM_ROWS_MAX: Final = 10_000  # that one transaction forgets
 TRIGGER_ROUNDS_MAX: Final = 8  # how often a peer's own trigger may answer a row that brings it no news before it is parked
 TRIGGER_ANSWERS_MAX: Final = 200  # how often triggers may answer one row in TRIGGER_CALM_SECONDS, whatever it brings
-SNAPSHOT_ROWS_MAX: Final = 5_000
+SNAPSHOT_ROWS_MIN: Final = 5_000  # of the first range that a join reads; wide rows make it smaller afterwards
+SNAPSHOT_ROWS_MAX: Final = 20_000
+SNAPSHOT_BYTES_MAX: Final = 12 * 1024 * 1024  # of one range, about
 COMPARE_ROWS_MAX: Final = 5_000
 STATUS_CHANGES_MAX: Final = 10_000  # uncaptured changes that `status` counts at one peer before it says "or more"
 

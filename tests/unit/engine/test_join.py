@@ -18,7 +18,7 @@ RANGE = 4
 
 @pytest.fixture(autouse=True)
 def _short_ranges(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("syncline.engine.join.SNAPSHOT_ROWS_MAX", RANGE)
+    monkeypatch.setattr("syncline.engine.range_reader.SNAPSHOT_ROWS_MAX", RANGE)
 
 
 def at_chunk(stand: Stand, name: str, number: int, act: Callable[[], object]) -> None:
@@ -198,7 +198,7 @@ def test_a_reference_that_refuses_to_be_read_does_not_break_the_joining_peer() -
 
 def test_a_join_waits_for_a_lonely_reference_to_come_back() -> None:
     stand = Stand("pq")
-    stand.fill("p", range(20))
+    stand.fill("p", range(200))
 
     async def story() -> None:
         engine = stand.start()

@@ -22,7 +22,7 @@ YEARS_MICROS = 10 * 365 * 24 * 3600 * 1_000_000
 
 @pytest.fixture(autouse=True)
 def _short_ranges(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("syncline.engine.join.SNAPSHOT_ROWS_MAX", RANGE)
+    monkeypatch.setattr("syncline.engine.range_reader.SNAPSHOT_ROWS_MAX", RANGE)
 
 
 def story(stand: Stand, act: Callable[[], object], *, crash: bool = False) -> None:

@@ -15,7 +15,7 @@ STALE = Settings(stale_seconds=20.0)
 
 @pytest.fixture(autouse=True)
 def _short_ranges(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("syncline.engine.join.SNAPSHOT_ROWS_MAX", RANGE)
+    monkeypatch.setattr("syncline.engine.range_reader.SNAPSHOT_ROWS_MAX", RANGE)
 
 
 async def go_stale(stand: Stand, name: str) -> None:

@@ -10,7 +10,7 @@ from syncline.model.entry import Kind
 
 @pytest.fixture(autouse=True)
 def _short_ranges(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("syncline.engine.join.SNAPSHOT_ROWS_MAX", RANGE)
+    monkeypatch.setattr("syncline.engine.range_reader.SNAPSHOT_ROWS_MAX", RANGE)
 
 
 def test_who_returns_when_nobody_is_left_is_compared_with_the_log() -> None:

@@ -1,0 +1,57 @@
+"""A join under way: the members of a space as a join needs them, and what is known of the peer that joins."""
+
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from syncline.engine.memory import Memory
+from syncline.engine.range_merge import Own
+from syncline.model.change import Transaction
+from syncline.model.limits import SNAPSHOT_ROWS_MIN
+from syncline.model.stamp import Micros, Offset, Position
+from syncline.peers.protocol import Peer
+
+RANGES_AHEAD = 6  # a join may run so many ranges ahead of their delivery
+
+
+class Member(Protocol):
+    """A running session, as a join needs it."""
+
+    name: str
+    peer: Peer
+    clock_offset: Micros
+    receives_only: frozenset[str]  # collections
+    sends_only: frozenset[str]
+
+    captured: Position | None  # the log has everything of its history up to here
+
+    @property
+    def ready(self) -> bool:
+        """Whether its rows may serve as reference: live and connected."""
+        ...
+
+    async def wait_captured(self, end: Position) -> bool:
+        """Wait until the log has its history up to `end`; False if its session ends before."""
+        ...
+
+    async def wait_delivered(self, upto: Offset) -> None:
+        """Wait until it was given everything up to `upto`."""
+        ...
+
+
+@dataclass
+class Progress:
+    """A join under way: what the joining peer did itself, and what arrived from it beyond the ranges done."""
+
+    memory: Memory
+    own: Own = field(default_factory=Own)
+    recalled: Position | None = None  # up to where its own history told what it did
+    reading: str = ""  # the collection whose range is being read
+    waiting: list[tuple[Transaction, Micros]] = field(default_factory=list)  # with corrected commit times
+    bare: str = ""  # the collection of which it had no more rows, when last looked: its history tells if any came
+    size: int = SNAPSHOT_ROWS_MIN  # rows of the next range
+    ends: deque[Offset] = field(default_factory=lambda: deque(maxlen=RANGES_AHEAD))  # where the last ranges end in the log
+
+
+class ReferenceLost(Exception):
+    """The peer whose rows were being read cannot be read any more."""
