@@ -7,8 +7,10 @@ from collections import Counter
 from msgspec.structs import replace
 
 from syncline.model.change import Change, Transaction
-from syncline.model.value import Row
+from syncline.model.entry import Kind
+from syncline.model.value import Key, Row
 from syncline.model.write import Batch
+from syncline.peers.protocol import Chunk
 from syncline.sim.columns import GROUP_MAX
 from syncline.sim.database import Do, SimDatabase, Statement
 from syncline.sim.options import draw
@@ -126,9 +128,27 @@ def test_p1_p2_p3_p4_p5_p7_p9_hold_where_rows_come_by_columns_and_in_groups() ->
         counts["together"] += result.counts["together"]
         for entry in world.history.ordered():
             counts["columns"] += bool(entry.blocks)
+            counts["fills"] += bool(entry.blocks and entry.kind is Kind.FILL)
             counts["groups"] += any(block.ages for block in entry.blocks)
     assert counts["columns"] > 100
+    assert counts["fills"] > 5
     assert counts["together"] > counts["groups"] > 20
+
+
+def test_a_chunk_by_columns_has_the_same_rows() -> None:
+    rig = Rig(1)
+    for key in range(1, 9):
+        rig.insert(key)
+
+    async def read(after: Key | None, limit: int) -> tuple[Chunk, Chunk]:
+        return await rig.peer.chunk(ITEMS, after, limit), await SimPeer(rig.database, lambda: 0).chunk(ITEMS, after, limit)
+
+    for after, limit in ((None, 3), ((3,), 3), ((6,), 3), ((8,), 3)):
+        found, plain_one = asyncio.run(read(after, limit))
+        assert (found.rows, found.last, found.done, found.position) == (
+            plain_one.rows, plain_one.last, plain_one.done, plain_one.position,
+        )  # fmt: skip
+        assert (found.block is not None) is bool(found.rows)
 
 
 def test_a_run_by_columns_is_the_same_twice() -> None:

@@ -7,8 +7,10 @@ import random
 from collections.abc import Sequence
 from typing import Final
 
-from syncline.model.change import Transaction
+from syncline.model.change import Change, Transaction
+from syncline.model.schema import Collection
 from syncline.peers.blocks import of_changes
+from syncline.peers.protocol import Chunk
 from syncline.sim.database import Commit, SimDatabase
 
 GROUP_MAX: Final = 12  # commits
@@ -64,3 +66,12 @@ class Columns:
 def transaction_of(peer: str, commit: Commit) -> Transaction:
     """A commit, told change by change."""
     return Transaction(peer, commit.position, commit.context, commit.time, commit.changes, commit.refused)
+
+
+def by_columns(chunk: Chunk, collection: Collection) -> Chunk:
+    """A chunk as a peer gives it that reads whole columns."""
+    inserts = [Change(collection.name, key, None, row) for key, row in chunk.rows]
+    blocks = of_changes(inserts, {collection.name: collection.key_places}) if inserts else None
+    if not blocks:
+        return chunk
+    return Chunk.of_block(blocks[0], chunk.last, done=chunk.done, position=chunk.position, watermark=chunk.watermark)

@@ -14,7 +14,7 @@ from syncline.model.stamp import Micros, Offset, Position
 from syncline.model.value import Key, Row
 from syncline.model.write import Batch
 from syncline.peers.protocol import Applied, Chunk, Digest, Features, Identity
-from syncline.sim.columns import Columns, transaction_of
+from syncline.sim.columns import Columns, by_columns, transaction_of
 from syncline.sim.database import SimDatabase
 
 
@@ -129,7 +129,8 @@ class SimPeer:
         keys = self._range(collection, after, upto)
         rows = self._rows(collection)
         taken = keys[:limit]
-        return self._chunk(tuple((key, rows[key]) for key in taken), done=len(taken) == len(keys))
+        chunk = self._chunk(tuple((key, rows[key]) for key in taken), done=len(taken) == len(keys))
+        return chunk if self._columns is None else by_columns(chunk, collection)
 
     async def rows(self, collection: Collection, keys: Sequence[Key]) -> Chunk:
         """The rows of these keys, as of now."""
