@@ -138,7 +138,8 @@ def _summed(keys: Sequence[Key], deltas: Sequence[int], last: Sequence[int]) -> 
 def _order(keys: Sequence[Key]) -> list[int] | None:
     """Places in the order of the keys, since neighbouring keys share pages; None: as they are."""
     with suppress(TypeError):  # keys of mixed kinds stay in log order
-        return sorted(range(len(keys)), key=keys.__getitem__)
+        order = sorted(range(len(keys)), key=keys.__getitem__)
+        return order if order != list(range(len(keys))) else None
     return None
 
 

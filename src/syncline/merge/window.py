@@ -8,6 +8,7 @@ and 0003.
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import chain
 from typing import NamedTuple
 
 import msgspec
@@ -26,6 +27,15 @@ class Parked(NamedTuple):
 
     since: Offset
     retried: Offset = 0
+
+
+class Line(NamedTuple):
+    """Keys that came into the window together, and wait to leave it together."""
+
+    offset: Offset
+    collection: str
+    keys: list[Key]
+    block: Block | None = None  # that has them all
 
 
 class Floors(NamedTuple):
@@ -66,7 +76,7 @@ class Window:
         self.exceptions: dict[tuple[str, str, Key], Parked] = {}
         self.pins: dict[str, Offset] = {}  # nothing above these offsets is released (a join reads rows beside the stream)
         self._floors = Floors()
-        self._queues: dict[str, deque[tuple[Offset, str, list[Key]]]] = {}  # by writer; NOBODY: needs everyone
+        self._queues: dict[str, deque[Line]] = {}  # by writer; NOBODY: needs everyone
         self._held: dict[tuple[str, Key], int] = {}
 
     def __len__(self) -> int:
@@ -114,18 +124,15 @@ class Window:
         return forgotten
 
     def since(self, collection: str, offset: Offset, wanted: Callable[[Block], bool]) -> Iterator[Key]:
-        """The keys with something above an offset; of a run's keys those of blocks that are wanted."""
-        runs: dict[int, bool] = {}
-        for key, slot in self.of(collection).items():
-            if slot.offset <= offset:
-                continue
-            if isinstance(slot, Run):
-                known = runs.get(id(slot))
-                if known is None:
-                    known = runs[id(slot)] = wanted(slot.block)
-                if not known:
-                    continue
-            yield key
+        """The keys with something above an offset; of blocks only those that are wanted."""
+        slots = self.of(collection)
+        lines = (entry for line in self._queues.values() for entry in line if entry.offset > offset)
+        lists = [one.keys for one in lines if one.collection == collection and (one.block is None or wanted(one.block))]
+        lists.append([key for name, key in self._held if name == collection])
+        for key in dict.fromkeys(chain.from_iterable(lists)):
+            slot = slots.get(key)
+            if slot is not None and slot.offset > offset:
+                yield key
 
     def context(self, peer: str, collection: str, key: Key, context: Offset) -> Offset:
         """What a peer's change of a key had seen: as captured, but before the parked entry until the retry was applied."""
@@ -148,7 +155,7 @@ class Window:
                 continue
             keys.append(key)
         if keys:
-            self._line(peer).append((offset, collection, keys))
+            self._line(peer).append(Line(offset, collection, keys))
 
     def record_block(self, block: Block, offset: Offset, peer: str, entry_time: Micros) -> None:
         """Record the plain changes of a block: as a run, but for keys that are in the window already."""
@@ -162,7 +169,7 @@ class Window:
             keys = [key for key in keys if key not in known]
         slots.update(dict.fromkeys(keys, run))
         if keys:
-            self._line(peer).append((offset, block.collection, keys))
+            self._line(peer).append(Line(offset, block.collection, keys, block))
 
     def record_fills(self, block: Block, offset: Offset, peer: str) -> None:
         """Record the rows of a block that were sent to one joining peer alone."""
@@ -175,7 +182,7 @@ class Window:
             keys = [key for key in keys if key not in known]
         slots.update(dict.fromkeys(keys, run))
         if keys:
-            self._line(NOBODY).append((offset, block.collection, keys))
+            self._line(NOBODY).append(Line(offset, block.collection, keys, block))
 
     def record_change(self, change: Change, offset: Offset, peer: str, time: Micros) -> None:
         """Record one settled change."""
@@ -187,9 +194,9 @@ class Window:
 
     def _put(self, change: Change, view: View) -> None:
         self.of(change.collection)[change.key] = view
-        self._line(NOBODY).append((view.offset, change.collection, [change.key]))
+        self._line(NOBODY).append(Line(view.offset, change.collection, [change.key]))
 
-    def _line(self, writer: str) -> deque[tuple[Offset, str, list[Key]]]:
+    def _line(self, writer: str) -> deque["Line"]:
         line = self._queues.get(writer)
         if line is None:
             line = self._queues[writer] = deque()
@@ -250,7 +257,7 @@ class Window:
         for writer, line in self._queues.items():
             bound = self._floors.below(writer)
             while line and line[0][0] <= bound:
-                _, collection, keys = line.popleft()
+                _, collection, keys, _ = line.popleft()
                 count += self._forget(collection, keys, writer, bound)
         return count
 
@@ -274,7 +281,7 @@ class Window:
             del self._held[held]
             slot = self.of(name[1]).get(name[2])
             if slot is not None:
-                self._line(NOBODY if isinstance(slot, View) else slot.peer).appendleft((slot.offset, name[1], [name[2]]))
+                self._line(NOBODY if isinstance(slot, View) else slot.peer).appendleft(Line(slot.offset, name[1], [name[2]]))
 
     def clear(self) -> None:
         """Forget everything (a rebuild follows)."""

@@ -155,6 +155,10 @@ _NULL: Final = b"\\N"
 
 def copy_column(column: Sequence[Native]) -> Sequence[bytes]:
     """A column in COPY's text format. Source: https://www.postgresql.org/docs/current/sql-copy.html (Text Format)"""
+    if set(map(type, column)) == {bytes}:
+        joined = b"\0".join(column)  # type: ignore[arg-type]
+        if not any(special in joined for special, _ in _SPECIAL):
+            return column  # type: ignore[return-value]
     data: Sequence[bytes | None] = [one.encode() if type(one) is str else one for one in column]  # type: ignore[misc]
     joined = b"\0".join([one or b"" for one in data])
     for special, escaped in _SPECIAL:
