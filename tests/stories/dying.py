@@ -18,6 +18,8 @@ from syncline.engine import core
 from syncline.log import writer as log_writer
 from syncline.log.sqlite import SqliteLog
 from syncline.model.entry import Kind
+from syncline.peers.mysql.apply import Applier as MysqlApplier
+from syncline.peers.mysql.peer import MysqlPeer
 from syncline.peers.postgres.apply import Applier as PostgresApplier
 from syncline.peers.postgres.peer import PostgresPeer
 from syncline.peers.sqlite.apply import Applier as SqliteApplier
@@ -90,6 +92,10 @@ POINTS: Final[dict[str, dict[str, Point]]] = {  # by kind of peer
     "postgresql": _points(
         PostgresPeer,
         f4_applying=Point(PostgresApplier, "_write", (1, 4), after=True, only=_has_writes),
+    ),
+    "mariadb": _points(
+        MysqlPeer,
+        f4_applying=Point(MysqlApplier, "_write", (1, 4), after=True, only=_has_writes),
     ),
 }
 

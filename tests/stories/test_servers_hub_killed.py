@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import psycopg
+import pymysql
 import pytest
-from tests.servers.postgres import shared
+from tests.servers import mariadb, postgres
 from tests.stories.dying import KILLED, POINTS
 from tests.stories.mixed import Mixed, make
 from tests.stories.programs import Program, assert_counted, counting, working
@@ -23,7 +24,10 @@ class Kind(NamedTuple):
     passing: tuple[type[Exception], ...]
 
 
-KINDS: Final = {"postgresql": Kind(shared, (psycopg.errors.DeadlockDetected, psycopg.errors.SerializationFailure))}
+KINDS: Final = {
+    "postgresql": Kind(postgres.shared, (psycopg.errors.DeadlockDetected, psycopg.errors.SerializationFailure)),
+    "mariadb": Kind(mariadb.shared, (pymysql.err.OperationalError,)),  # a deadlock, or a lock that was waited for too long
+}
 PLACES: Final = [  # each once, at its last time, when most is under way
     pytest.param(kind, name, point.times[-1], id=f"{kind}-{name}") for kind in KINDS for name, point in POINTS[kind].items()
 ]
