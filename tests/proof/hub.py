@@ -126,7 +126,7 @@ def portray(window: Window) -> bytes:
     """Everything that a window is, as bytes: equal windows, equal bytes."""
     slots = [(name, sorted(slots.items())) for name, slots in sorted(window.slots.items()) if slots]
     queues = [
-        (writer, [(offset, name, key) for offset, name, keys in line for key in keys])
+        (writer, [(one.offset, one.collection, key) for one in line for key in one.keys])
         for writer, line in sorted(window._queues.items())
         if line
     ]

@@ -165,7 +165,8 @@ class Deliver:
         if self._guard.exceeds(batch, monotonic(), self._record.approved):
             self._guard.count(await self._count())
         self._guard.check(batch, monotonic(), self._record.approved, lambda: _who_deletes(entries))
-        await self._drain(DRAIN_SECONDS)
+        if batch.upto >= self._state.data:  # far behind, there is always something under way at the peer
+            await self._drain(DRAIN_SECONDS)
         await self._apply(batch, sum(entry.rows for entry in entries))
 
     async def _apply(self, batch: Batch, considered: int = 0) -> None:
