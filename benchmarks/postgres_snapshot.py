@@ -8,7 +8,7 @@ import statistics
 import subprocess
 import time
 
-from benchmarks.offices import peak_rss_mib
+from benchmarks.offices import cpu_seconds, peak_rss_mib
 from benchmarks.postgres import Pair, pair
 
 
@@ -36,6 +36,7 @@ def filled(made: Pair, rows: int) -> tuple[float, float]:
             time.sleep(0.01)
         took = time.perf_counter() - begun
         memory = peak_rss_mib(process.pid)
+        print(f"  # hub: {cpu_seconds(process.pid):.1f} s of processor in {took:.1f} s", flush=True)
     return rows / took, memory
 
 
