@@ -19,6 +19,7 @@ from syncline.peers.images import flat
 from syncline.peers.mysql import events
 from syncline.peers.mysql.ddl import Damage, damage_of, words, xa_name
 from syncline.peers.mysql.decode import Decoder, Mark
+from syncline.peers.mysql.grouping import Ready, by_columns, together, transaction_of
 from syncline.peers.mysql.held import Held, Row
 from syncline.peers.mysql.history import file_number, gtids_of, major_of, position
 
@@ -43,16 +44,6 @@ class Unprepared(Exception):
     """An XA transaction was committed that was prepared before reading began."""
 
 
-class _Ready(NamedTuple):
-    """A transaction that is committed and not decoded yet: its rows are in the next `events` of them."""
-
-    events: int
-    position: Position
-    context: Offset
-    time: int
-    refused: tuple[Refusal, ...]
-
-
 class Assembler:
     """Fed with events in order.
 
@@ -70,6 +61,8 @@ class Assembler:
         self._after, self.context, self._created = after, context, created
         self._gtids = gtids_of(after)
         self._own_gtid: tuple[int, str] | None = None
+        self.alone = False  # every transaction for itself: somebody is asking for a place between them
+        self.asked: Sequence[Position] = ()  # places that somebody waits for: nothing is given out that reaches beyond
         self.damage: Damage | None = None
         self.now: Micros = 0
         self.inside = self.altered = False
@@ -80,7 +73,7 @@ class Assembler:
         self._savepoints: dict[str, int] = {}
         self._prepared: dict[str, Held] = {}
         self._rows: list[Row] = []
-        self._ready: list[_Ready] = []
+        self._ready: list[Ready] = []
         self._large: Held | None = None
         self._handlers: dict[int, Callable[[bytes], None]] = {
             events.GTID: self._on_gtid, events.XID: self._on_xid, events.QUERY: self._on_query,
@@ -209,14 +202,14 @@ class Assembler:
         elif self._mark is not None:
             self.context = self._mark.watermark
             refused = _REFUSALS.decode(self._mark.refused) if self._mark.refused else ()
-            self._ready.append(_Ready(0, self._here(), self.context, self._time, refused))
+            self._ready.append(Ready(0, self._here(), self.context, self._time, refused))
             held.close()
         elif held.size > WHOLE_BYTES or held.is_filed:
             self._large, self._part = held, 0
             self._held = Held() if held is self._held else self._held
         elif len(held):
             self._rows += held.all()
-            self._ready.append(_Ready(len(held), self._here(), self.context, self._time, ()))
+            self._ready.append(Ready(len(held), self._here(), self.context, self._time, ()))
             held.close()
 
     def _here(self, part: int = 0) -> Position:
@@ -342,12 +335,20 @@ class Assembler:
         if not ready:
             return
         self._ready, self._rows = [], []
+        while ready and not self.alone:
+            count = together(ready, self.asked)
+            events = sum([one.events for one in ready[:count]])
+            found = by_columns(self._peer, self._decoder, ready[:count], rows[:events])
+            if found is None:
+                break
+            yield from found
+            ready, rows = ready[count:], rows[events:]
         try:
             items = self._decoder.parts(rows) if rows else []
         except PeerChanged:  # tell what stands before it
             at = 0
             for one in ready:
-                yield _transaction(self._peer, one, self._decoder.changes(rows[at : at + one.events]))
+                yield transaction_of(self._peer, one, self._decoder.changes(rows[at : at + one.events]))
                 at += one.events
             raise
         at = 0
@@ -358,7 +359,7 @@ class Assembler:
                 changes = [change for part in items[at : at + one.events] for change in flat(part)]
             at += one.events
             if changes or not one.events:
-                yield _transaction(self._peer, one, changes)
+                yield transaction_of(self._peer, one, changes)
 
     def _cut(self, held: Held) -> Iterator[Transaction]:
         """Give out a transaction that may be too large to be held at once: whole, or in parts that stand at its beginning."""
@@ -393,7 +394,3 @@ class Assembler:
 
 
 _BEGINS: Final = frozenset({events.GTID, events.QUERY, events.QUERY_COMPRESSED, events.PAYLOAD, *events.MYSQL_GTIDS})
-
-
-def _transaction(peer: str, one: _Ready, changes: list[Change]) -> Transaction:
-    return Transaction(peer, one.position, one.context, one.time, tuple(changes), one.refused)

@@ -1,6 +1,7 @@
 """Capture: the binary log of a server as a stream of transactions. The server pushes; a commit is told within a millisecond."""
 
 import time
+from bisect import insort
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 from typing import Final, NamedTuple
@@ -47,6 +48,7 @@ class Capture:
     def __init__(self, place: Place, reader: Session) -> None:
         self._place, self._reader = place, reader
         self._dump: Dump | None = None
+        self.pauses = 0  # how many ask just now where history ends: transactions are given out one by one
         self._asked: list[Position] = []
         self._told = Position(0)
         self._after = Position(0)
@@ -55,8 +57,8 @@ class Capture:
 
     def ask(self, where: Position) -> None:
         """Tell when everything up to here was given out."""
-        if where > self._told and (not self._asked or where > self._asked[-1]):
-            self._asked.append(where)
+        if where > self._told and where not in self._asked:
+            insort(self._asked, where)
             if self._dump is not None:
                 self._dump.news.set()
 
@@ -66,8 +68,7 @@ class Capture:
         known = await self._reader.run(lambda connection: _begin(connection, self._place, self._reader.server, after))
         end = Position(major_of(file_number(known.end.file), known.end.offset), 0, f"{0:016x} {known.end.file}")
         self._damage, self._damage_at = known.damage, end.major
-        self._asked = [one for one in self._asked if one > end]
-        self._asked.insert(0, max(end, self._after))
+        self._asked = sorted({max(end, self._after), *(one for one in self._asked if one > self._after)})
         spot, searched = known.start, False
         while True:
             assembler = self._assembler(known, spot)
@@ -101,6 +102,7 @@ class Capture:
             while True:
                 batch = await self._receive(dump)
                 assembler.now = _now() + known.ahead
+                assembler.alone, assembler.asked = self.pauses > 0, self._asked
                 for found in assembler.feed(batch):
                     if isinstance(found, Begun):
                         await self._note_file(known, found)

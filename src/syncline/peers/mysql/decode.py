@@ -4,13 +4,19 @@ A plan of each table says where the columns of a row lie: runs of fixed width, e
 taken by one struct. Columns are then read as a whole, and only those that are captured.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from struct import Struct, error
 from typing import Any, Final, NamedTuple
 
+from syncline.model.block import Block, Series
 from syncline.model.change import Change
 from syncline.model.errors import CodecError, PeerChanged
+from syncline.model.forms import PLAIN
+from syncline.model.stamp import Micros
 from syncline.model.value import Value
+from syncline.peers.blocks import are_apart
+from syncline.peers.blocks import updated as updated_blocks
 from syncline.peers.images import Item, deleted, flat, inserted, updated
 from syncline.peers.mysql.events import DELETES, HEAD, INSERTS, ROWS_COMPRESSED, ROWS_V2, UPDATES, inflate, lenenc
 from syncline.peers.mysql.features import STATE
@@ -235,38 +241,82 @@ class Decoder:
         relation, first = held[0]
         layout, kind = relation.layout, _OPS[first[4]]
         assert layout is not None
+        with self._reading(layout):
+            rows, counts = _rows(held)
+            return (_items(layout, kind, *_images(relation, kind, rows)) if rows else []), counts
+
+    def blocks(self, held: Sequence[tuple[Relation, bytes]], ages: Sequence[Micros] = ()) -> tuple[Block, ...] | None:
+        """What row events tell, by columns; None where it has to be told change by change. `ages`: of each event, see Block."""
+        groups: dict[tuple[int, int], list[int]] = {}
+        for place, (relation, event) in enumerate(held):
+            groups.setdefault((relation.number, _OPS[event[4]]), []).append(place)
+        found: list[Block] = []
+        for (_, kind), places in groups.items():
+            relation = held[places[0]][0]
+            layout = relation.layout
+            if layout is None or layout.widths:
+                return None
+            with self._reading(layout):
+                rows, counts = _rows([held[place] for place in places])
+                old, new = _images(relation, kind, rows) if rows else ([], [])
+            theirs = [ages[place] for place, count in zip(places, counts, strict=True) for _ in range(count)] if ages else []
+            before, after = ([Series(PLAIN, one) for one in side] for side in (old, new))
+            made: list[Block] | None = [Block(layout.collection, layout.key_places, tuple(before), tuple(after), tuple(theirs))]
+            if kind == _UPDATE and rows:
+                made = updated_blocks(layout.collection, layout.key_places, before, after, theirs)
+            if made is None:
+                return None
+            found += made if rows else []
+        return tuple(found) if len(found) == 1 or are_apart(found) else None
+
+    @contextmanager
+    def _reading(self, layout: Layout) -> Iterator[None]:
         try:
-            found = [relation.rows(event) for _, event in held]
-            images = 2 if kind == _UPDATE else 1
-            rows = found[0] if len(found) == 1 else [row for part in found for row in part]
-            return self._items(relation, layout, kind, rows), [len(part) // images for part in found]
+            yield
         except (CodecError, IndexError) as damage:
             why = f"{damage.what}: {damage.why}" if isinstance(damage, CodecError) else "a label that its table does not have"
             raise self._changed(layout, "changes of a table cannot be read", why) from damage
 
-    def _items(self, relation: Relation, layout: Layout, kind: int, rows: list[list[Any]]) -> Sequence[Item]:
-        places, readers, name = relation.places, relation.readers, layout.collection
-        if not rows:
-            return []
-        columns = list(zip(*(rows[::2] if kind == _UPDATE else rows), strict=True))
-        values = [read(columns[place]) for place, read in zip(places, readers, strict=True)]
-        keys = list(zip(*[values[place] for place in layout.key_places], strict=True))
-        images = list(zip(*values, strict=True))
-        if kind == _INSERT:
-            return inserted(name, keys, images)
-        if kind == _DELETE:
-            return deleted(name, keys, images)
-        fresh = list(zip(*rows[1::2], strict=True))
-        after = [
-            _successors(columns[place], fresh[place], was, read)
-            for place, was, read in zip(places, values, readers, strict=True)
-        ]
-        new_keys = list(zip(*[after[place] for place in layout.key_places], strict=True))
-        return updated(name, keys, new_keys, images, list(zip(*after, strict=True)))
-
     def _changed(self, layout: Layout | None, what: str, why: str, hint: str = _REJOIN) -> PeerChanged:
         where = {"collection": layout.collection, "table": layout.name} if layout is not None else {}
         return PeerChanged(what, why=why, hint=hint, peer=self._peer, **where)
+
+
+def _rows(held: Sequence[tuple[Relation, bytes]]) -> tuple[list[list[Any]], list[int]]:
+    """The images in events of one kind about one table, and how many rows each event has."""
+    relation, first = held[0]
+    found = [relation.rows(event) for _, event in held]
+    images = 2 if _OPS[first[4]] == _UPDATE else 1
+    return found[0] if len(found) == 1 else [row for part in found for row in part], [len(part) // images for part in found]
+
+
+def _images(relation: Relation, kind: int, rows: list[list[Any]]) -> tuple[list[Sequence[Value]], list[Sequence[Value]]]:
+    """The columns before and after."""
+    places, readers = relation.places, relation.readers
+    columns = list(zip(*(rows[::2] if kind == _UPDATE else rows), strict=True))
+    values = [read(columns[place]) for place, read in zip(places, readers, strict=True)]
+    if kind == _INSERT:
+        return [], values
+    if kind == _DELETE:
+        return values, []
+    fresh = list(zip(*rows[1::2], strict=True))
+    after = [
+        _successors(columns[place], fresh[place], was, read) for place, was, read in zip(places, values, readers, strict=True)
+    ]
+    return values, after
+
+
+def _items(layout: Layout, kind: int, before: list[Sequence[Value]], after: list[Sequence[Value]]) -> Sequence[Item]:
+    """The changes that columns before and after tell."""
+    name = layout.collection
+    keys, new_keys = (
+        list(zip(*[side[place] for place in layout.key_places], strict=True)) if side else [] for side in (before, after)
+    )
+    if kind == _INSERT:
+        return inserted(name, new_keys, list(zip(*after, strict=True)))
+    if kind == _DELETE:
+        return deleted(name, keys, list(zip(*before, strict=True)))
+    return updated(name, keys, new_keys, list(zip(*before, strict=True)), list(zip(*after, strict=True)))
 
 
 def _captured(layout: Layout, names: Sequence[str], at: int) -> tuple[str, ...]:

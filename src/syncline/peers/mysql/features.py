@@ -9,7 +9,9 @@ from syncline.peers.protocol import Features
 
 FEATURES: Final = Features(
     "mysql",
-    note="a transaction of more than TRANSACTION_ROWS_MAX rows is captured in parts; TRUNCATE asks for a rejoin",
+    transactions_exact=False,
+    note="small transactions that were committed one after the other may travel as one, a transaction of more than "
+    "TRANSACTION_ROWS_MAX rows in parts; TRUNCATE asks for a rejoin",
 )
 FORMAT: Final = 1  # of the footprint; a database with a larger one was set up by a newer Syncline
 

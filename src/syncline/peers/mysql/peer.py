@@ -12,6 +12,7 @@ from functools import partial
 from typing import TypeVar
 
 from syncline.model import limits
+from syncline.model.block import Block
 from syncline.model.change import Transaction
 from syncline.model.errors import PeerUnreachable, PeerUnsafe, Problem
 from syncline.model.schema import Collection, Table
@@ -146,15 +147,17 @@ class MysqlPeer:
     async def chunk(self, collection: Collection, after: Key | None, limit: int, upto: Key | None = None) -> Chunk:
         """See the protocol."""
 
-        def work(connection: Connection) -> Rows:
+        def work(connection: Connection) -> Block | None:
             source = self._source(connection, collection)
-            return snapshot.read_range(connection, source, after, upto, limit + 1)
+            return snapshot.read_block(connection, source, collection.name, after, upto, limit + 1)
 
-        taken, rows = await self._at_a_moment(work, "reading rows", collection)
-        done = len(rows) <= limit
-        rows = rows[:limit]
-        last = upto if done else rows[-1][0]
-        return Chunk(tuple(rows), last, done, taken.position, taken.watermark)
+        taken, block = await self._at_a_moment(work, "reading rows", collection)
+        if block is None:
+            return Chunk((), upto, True, taken.position, taken.watermark)
+        done = block.count <= limit
+        block = block if done else block.take(range(limit))
+        last = upto if done else block.keys[-1]
+        return Chunk.of_block(block, last, done=done, position=taken.position, watermark=taken.watermark)
 
     async def rows(self, collection: Collection, keys: Sequence[Key]) -> Chunk:
         """See the protocol."""
@@ -203,12 +206,19 @@ class MysqlPeer:
             with snapshot.moment(connection, server, bare=bare) as taken:
                 return taken, work(connection)
 
-        async with self._writing:
-            held = collection is not None and not server.mariadb
-            async with self._held(collection) if held else _nothing():
-                taken, found = await self._read(at_once, doing)
-        for capture in self._captures:
-            capture.ask(taken.position)
+        captures = set(self._captures)
+        for capture in captures:
+            capture.pauses += 1
+        try:
+            async with self._writing:
+                held = collection is not None and not server.mariadb
+                async with self._held(collection) if held else _nothing():
+                    taken, found = await self._read(at_once, doing)
+            for capture in self._captures:
+                capture.ask(taken.position)
+        finally:
+            for capture in captures:
+                capture.pauses -= 1
         return taken, found
 
     @asynccontextmanager

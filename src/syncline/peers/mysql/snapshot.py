@@ -10,7 +10,9 @@ from typing import Final, NamedTuple
 
 import pymysql
 
+from syncline.model.block import Block, Series
 from syncline.model.errors import PeerChanged
+from syncline.model.forms import PLAIN
 from syncline.model.schema import Collection
 from syncline.model.stamp import Offset, Position
 from syncline.model.value import Key, Row, Tagged, Value
@@ -142,12 +144,28 @@ def read_range(
     return rows_of(connection, source, source.select.encode() + where + tail.encode())
 
 
-def rows_of(connection: Connection, source: Source, sql: bytes) -> list[tuple[Key, Row]]:
-    """The rows of a query for the source's columns, each with its key."""
+def read_block(
+    connection: Connection, source: Source, collection: str, after: Key | None, upto: Key | None, limit: int
+) -> Block | None:
+    """Up to `limit` rows with after < key <= upto, in key order, by columns; None if there are none."""
+    tail = f" ORDER BY {', '.join(source.terms)} LIMIT {limit}"
+    columns = _columns(connection, source, source.select.encode() + key_range(source, after, upto) + tail.encode())
+    return Block(collection, source.key_places, (), tuple([Series(PLAIN, one) for one in columns])) if columns else None
+
+
+def _columns(connection: Connection, source: Source, sql: bytes) -> list[Sequence[Value]]:
+    """The values of a query for the source's columns, column by column; none if there are no rows."""
     raw = read(connection, sql)
     if not raw:
         return []
-    columns = [column_reader_of(kind)(part) for kind, part in zip(source.types, zip(*raw, strict=True), strict=True)]
+    return [column_reader_of(kind)(part) for kind, part in zip(source.types, zip(*raw, strict=True), strict=True)]
+
+
+def rows_of(connection: Connection, source: Source, sql: bytes) -> list[tuple[Key, Row]]:
+    """The rows of a query for the source's columns, each with its key."""
+    columns = _columns(connection, source, sql)
+    if not columns:
+        return []
     keys: list[Key] = list(zip(*(columns[place] for place in source.key_places), strict=True))
     return list(zip(keys, zip(*columns, strict=True), strict=True))
 
