@@ -8,6 +8,7 @@ from syncline.model.block import Block
 from syncline.model.change import Change, Transaction
 from syncline.model.entry import Entry, Kind
 from syncline.model.stamp import Micros, Offset
+from syncline.model.value import Key
 
 
 def settle(window: Window, book: RuleBook, transaction: Transaction, offset: Offset, time: Micros) -> Entry:
@@ -25,10 +26,32 @@ def settle(window: Window, book: RuleBook, transaction: Transaction, offset: Off
         _record_plain(window, changes, offset, peer, time)
         outcome = changes
     else:
-        outcome = tuple([_settle_one(window, book, transaction, change, offset, time) for change in changes])
+        net = replaced(changes)
+        outcome = tuple([_settle_one(window, book, transaction, change, offset, time) for change in net])
         blocks = ()
     kind = Kind.CHANGE if peer else Kind.SETTLE
     return Entry(offset, kind, peer, transaction.position, transaction.context, time, outcome, blocks=blocks)
+
+
+def replaced(changes: tuple[Change, ...]) -> tuple[Change, ...]:
+    """The changes of a transaction, where a delete and an insert of the same key are the update that they come to.
+
+    Nobody else ever saw the row gone. As two changes they would contend with what others did to it like a delete and a new
+    row, without the values that it started from: a counter would begin anew on top of what it had been.
+    """
+    found: list[Change | None] = list(changes)
+    gone: dict[tuple[str, Key], int] = {}
+    for place, change in enumerate(changes):
+        spot = (change.collection, change.key)
+        start = gone.pop(spot, None)
+        if change.verdict is not None:
+            continue  # half of a change of key
+        if change.after is None:
+            gone[spot] = place
+        elif change.before is None and start is not None:
+            found[start] = None
+            found[place] = Change(change.collection, change.key, changes[start].before, change.after)
+    return tuple([change for change in found if change is not None])
 
 
 def is_undisturbed(window: Window, transaction: Transaction, time: Micros) -> bool:

@@ -53,7 +53,7 @@ class Audit:
         asked: dict[Where, list[Change]] = defaultdict(list)
         for acked in group:
             for change in acked.changes:
-                asked[change.collection, change.key].append(change)
+                _ask(asked[change.collection, change.key], change)
         before = {where: _copy(self._items[where]) for where in {*moves, *asked}}
         for where, changes in moves.items():
             for change in changes:
@@ -186,6 +186,13 @@ class Audit:
 
     def _say(self, rule: str, entry: Entry, where: Where, text: str) -> None:
         self._found.append(Violation(rule, f"entry {entry.offset} by {entry.peer or 'nobody'}, {where[0]}{where[1]}: {text}"))
+
+
+def _ask(asked: list[Change], change: Change) -> None:
+    """Add what a commit asks for: a row that it deletes and inserts again is one that it changes; not one that moves away."""
+    if asked and asked[-1].after is None and change.before is None and not (asked[-1].verdict or change.verdict):
+        change = Change(change.collection, change.key, asked.pop().before, change.after)
+    asked.append(change)
 
 
 def _is_revived(change: Change) -> bool:
