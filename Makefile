@@ -7,7 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help demo test servers check bench soak bank fuzz clean
+.PHONY: help demo test servers check bench soak bank shop fuzz clean
 
 help:           # what there is
 	@grep -E '^[a-z]+:.*# ' Makefile | sed 's/:[^#]*#/:/'
@@ -24,7 +24,7 @@ $(STAMP): pyproject.toml        # python3 -m venv .venv && .venv/bin/pip install
 demo: $(STAMP)  # syncline demo --seconds 20
 	$(BIN)/syncline demo --seconds 20
 
-servers:        # apt-get install postgresql mariadb-server, where their programs are missing (tests start private servers)
+servers:        # apt-get install postgresql mariadb-server sysbench, where their programs are missing (tests start private servers)
 	@command -v initdb >/dev/null || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || { \
 	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 	    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends postgresql; \
@@ -33,6 +33,10 @@ servers:        # apt-get install postgresql mariadb-server, where their program
 	  [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null || { \
 	    echo "The tests need MariaDB's server programs. On Debian and Ubuntu: apt-get install mariadb-server" >&2; exit 1; }; \
 	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends mariadb-server; }
+	@command -v sysbench >/dev/null || { \
+	  [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null || { \
+	    echo "The tests need sysbench. On Debian and Ubuntu: apt-get install sysbench" >&2; exit 1; }; \
+	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends sysbench; }
 
 test: $(STAMP) servers  # ruff check . && ruff format --check . && mypy && pytest -n 2 --dist worksteal
 	$(BIN)/ruff check .
@@ -56,6 +60,9 @@ soak: $(STAMP)  # syncline demo --seconds 3600 --json
 
 bank: $(STAMP) servers  # SYNCLINE_TEST_PGBENCH_SECONDS=600 pytest --timeout 0 tests/stories/test_postgres_pgbench.py
 	SYNCLINE_TEST_PGBENCH_SECONDS=600 $(BIN)/python -m pytest --timeout 0 tests/stories/test_postgres_pgbench.py
+
+shop: $(STAMP) servers  # SYNCLINE_TEST_SYSBENCH_SECONDS=600 pytest --timeout 0 tests/stories/test_mariadb_sysbench.py
+	SYNCLINE_TEST_SYSBENCH_SECONDS=600 $(BIN)/python -m pytest --timeout 0 tests/stories/test_mariadb_sysbench.py
 
 fuzz: $(STAMP)  # python -m syncline.sim run --seeds 100000
 	$(BIN)/python -m syncline.sim run --seeds 100000
