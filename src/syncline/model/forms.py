@@ -104,7 +104,7 @@ def _decimals(column: Sequence[bytes]) -> Sequence[Value] | None:
 
 
 def _decimal(text: str, kind: str) -> Value:
-    if text[-1] != "0" and len(text) <= 16 and "." in text and repr(float(text)) == text:
+    if text[-1] != "0" and len(text) <= 16 and text[0] in "123456789" and "." in text:  # as numbers.decimal_value has it
         return Tagged(kind, text)
     return decimal_value(text.rstrip("0").rstrip(".") if "." in text else text)
 

@@ -18,6 +18,8 @@ def decimal_value(text: str) -> Value:
     """A plain decimal number without needless zeros, as an engine without decimals would keep it where it can."""
     if "." not in text:
         return whole_value(int(text))
+    if len(text) <= 16 and text[0] in "123456789":  # up to 15 digits: a double tells them apart, and is written like this
+        return Tagged("real", text)
     if len(text) <= 17 and repr(float(text)) == text:
         return Tagged("real", text)
     if Decimal(repr(number := float(text))) == Decimal(text):

@@ -7,6 +7,7 @@ import re
 import zlib
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from ipaddress import IPv4Address
 from struct import Struct
 from typing import Any, Final, NamedTuple, TypeAlias
@@ -205,7 +206,16 @@ def _old_datetime(raw: int) -> Value:
 def _instant(seconds: int, fraction: str = "") -> Value:
     if seconds == 0 and not fraction:
         return _ZERO_TIME + "+00"
-    return f"{(_EPOCH + timedelta(seconds=seconds)).replace(tzinfo=None).isoformat(' ')}{fraction}+00"
+    days, rest = divmod(seconds, 86_400)
+    minutes, second = divmod(rest, 60)
+    hour, minute = divmod(minutes, 60)
+    return f"{_day(days)} {_TWO_DIGITS[hour]}:{_TWO_DIGITS[minute]}:{_TWO_DIGITS[second]}{fraction}+00"
+
+
+@lru_cache(maxsize=4096)
+def _day(days: int) -> str:
+    """A day of the epoch."""
+    return (_EPOCH + timedelta(days=days)).date().isoformat()
 
 
 def _fraction(number: int, digits: int) -> str:
