@@ -17,7 +17,7 @@ from syncline.model.forms import oversize
 from syncline.model.limits import VALUE_BYTES_MAX
 from syncline.model.numbers import decimal_value, single, whole_value
 from syncline.model.schema import Kind
-from syncline.model.value import INT64_MAX, INT64_MIN, Tagged, Value, real
+from syncline.model.value import Tagged, Value, real
 from syncline.peers.mysql import charset
 from syncline.peers.storing import Unstorable
 
@@ -293,7 +293,7 @@ def _number(text: str, value: Tagged, kind: Type) -> bytes:
         raise _misfit(value, kind)
     if not number.is_finite():
         raise Unstorable("type", f"{kind.name} has no {text}")
-    if (value.kind == "real" and whole and INT64_MIN <= number <= INT64_MAX) or (number.is_zero() and number.is_signed()):
+    if (value.kind == "real" and whole) or (number.is_zero() and number.is_signed()):
         raise Unstorable("type", f"{kind.name} would turn the real {text} into an integer")
     return _decimal(number, kind)
 

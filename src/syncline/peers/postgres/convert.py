@@ -52,6 +52,7 @@ _CANONICAL: Final = {
     1184: re.compile(rf"{_DATE} {_TIME}\+00"),
     UUID: re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"),
 }
+_ROUNDED: Final = frozenset({1083, 1114, 1184})  # where a declared precision rounds
 _NATIVE_ORDER: Final = frozenset({*INTEGERS, *FLOATS, BOOL, BYTEA, NUMERIC, UUID, 1082, 1083, 1114, 1184})
 
 
@@ -197,9 +198,7 @@ def _number(text: str, value: Tagged, kind: Type) -> str:
     number = Decimal(text)
     if not number.is_finite():
         return text
-    if (value.kind == "real" and number == number.to_integral_value() and INT64_MIN <= number <= INT64_MAX) or (
-        number.is_zero() and number.is_signed()
-    ):
+    if (value.kind == "real" and number == number.to_integral_value()) or (number.is_zero() and number.is_signed()):
         raise Unstorable("type", f"{kind.name} would turn the real {text} into an integer")
     plain = f"{number:f}"
     places = len(plain.partition(".")[2].rstrip("0"))
@@ -229,6 +228,6 @@ def doubtful(texts: Sequence[str | None], kind: Type) -> list[int]:
     if not kind.to_ask:
         return []
     canonical = _CANONICAL.get(kind.oid)
-    if canonical is None:
+    if canonical is None or (kind.modifier >= 0 and kind.oid in _ROUNDED):
         return [place for place, text in enumerate(texts) if text is not None]
     return [place for place, text in enumerate(texts) if text is not None and not canonical.fullmatch(text)]

@@ -118,6 +118,7 @@ REFUSED: tuple[tuple[Value, Type, str], ...] = (
     (Tagged("real", "1.005"), PRICE, "rounded"),
     (12345, PRICE, "out_of_range"),
     (Tagged("real", "3.0"), PRICE, "type"),
+    (Tagged("real", "1e+19"), Type("decimal", "decimal(65,30)", size=65, scale=30), "type"),
     (Tagged("real", "nan"), PRICE, "type"),
     (Tagged("real", "inf"), Type("double", "double"), "type"),
     (Tagged("real", "-0.0"), Type("double", "double"), "type"),

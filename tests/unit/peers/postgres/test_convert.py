@@ -150,6 +150,7 @@ def test_d4_floats_come_back_bit_by_bit(numbers: list[float]) -> None:
         (Tagged("rawtext", "ff"), 25, "text", "not_utf8"),
         (Tagged("oversize", "huge"), 25, "text", "too_large"),
         (real(12.0), 1700, "numeric", "type"),
+        (real(1e19), 1700, "numeric", "type"),
         (real(-0.0), 1700, "numeric", "type"),
         (real(0.1234567890123), 700, "real", "rounded"),
         (2, 16, "boolean", "type"),
@@ -170,8 +171,8 @@ def test_d1_a_declared_scale_never_rounds() -> None:
         store(real(0.125), cents)
 
 
-def test_d20_d22_texts_that_the_server_would_write_in_another_way_are_refused_by_row() -> None:
-    table = "CREATE TABLE odd (id int8 PRIMARY KEY, u uuid, j jsonb, d date, t timestamptz, l varchar(3))"
+def test_d13_d20_d22_texts_that_the_server_would_write_in_another_way_are_refused_by_row() -> None:
+    table = "CREATE TABLE odd (id int8 PRIMARY KEY, u uuid, j jsonb, d date, t timestamptz(1), l varchar(3))"
     ugly: list[tuple[Value, ...]] = [
         (1, "A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A11", None, None, None, None),
         (2, None, '{"a":1}', None, None, None),
@@ -180,6 +181,7 @@ def test_d20_d22_texts_that_the_server_would_write_in_another_way_are_refused_by
         (5, None, None, "2024-02-30", None, None),
         (6, None, None, None, "2024-01-01 00:00:00", None),
         (7, None, None, None, None, "long"),
+        (8, None, None, None, "2024-01-01 00:00:00.25+00", None),
     ]
     fine = (9, "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11", '{"a": 1}', "2024-01-05", "2024-01-01 00:00:00+00", "abc")
 
@@ -191,6 +193,7 @@ def test_d20_d22_texts_that_the_server_would_write_in_another_way_are_refused_by
             done = await peer.apply(Batch(1, (write,), len(rows)))
             assert {refusal.key[0]: refusal.code for refusal in done.refused} == {
                 1: "rewritten", 2: "rewritten", 3: "value", 4: "rewritten", 5: "value", 6: "rewritten", 7: "value",
+                8: "rewritten",
             }  # fmt: skip
             assert dict((await peer.chunk(found["odd"], None, 10)).rows) == {(9,): fine}
 
