@@ -152,8 +152,10 @@ class Joiner:
         own = progress.own = Own(record.rejoining, record.since is not None, removed=progress.own.removed)
         async with closing(member.peer.stream(record.since)) as history:
             async for transaction in history:
-                for change in transaction.changes:
-                    note(found, change)
+                parts = (transaction,) if transaction.split is None else transaction.split()
+                for part in parts:  # of a group, what is beyond the end will be noted when it is admitted
+                    for change in part.changes if len(parts) == 1 or part.position <= end else ():
+                        note(found, change)
                 if transaction.position >= end:
                     break
         precede(own, found)
@@ -237,9 +239,11 @@ class Joiner:
     def _build(
         self, offset: Offset, member: Member, collection: Collection, read: RangeRead, progress: Progress
     ) -> list[Entry]:
-        """The entries of a range; none if a row that was parked at the reference got there since, whatever was read of it."""
+        """The entries of a range; none if a row that was parked at the reference got there since, whatever was read of it,
+        or if the reference is to join again itself: what it did is not in the log then, though it was captured.
+        """
         name, lacking = member.name, self._reader.lacking(read.reference, collection.name)
-        if not read.lacking <= lacking:
+        if not read.lacking <= lacking or (read.reference != name and not self._comes(read.reference)):
             return []
         flying = [key for key in self._window.since(collection.name, read.pin, read.meets) if read.has(key)]
         flying += [key for key in lacking if read.has(key)]

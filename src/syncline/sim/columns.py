@@ -1,11 +1,11 @@
 """How a simulated peer tells its commits by columns: small ones that were read at once as one, as PostgreSQL's peer does.
 
-A group never reaches beyond a place that somebody asked for, and never over a commit of ours.
+A group never reaches beyond a place that somebody asked for while the stream ran, and never over a commit of ours.
 """
 
 import random
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, TypeAlias
 
 from syncline.model.change import Change, Transaction
 from syncline.model.schema import Collection
@@ -14,6 +14,7 @@ from syncline.peers.protocol import Chunk
 from syncline.sim.database import Commit, SimDatabase
 
 GROUP_MAX: Final = 12  # commits
+Asked: TypeAlias = set[int]  # the numbers of commits that a stream may not reach beyond
 
 
 class Columns:
@@ -22,29 +23,33 @@ class Columns:
     def __init__(self, database: SimDatabase, rng: random.Random) -> None:
         self._database, self._rng = database, rng
         self._places = {shape.name: shape.key_places for shape in database.shapes.values()}
-        self._asked: set[int] = set()  # numbers of commits
+        self._asked: list[Asked] = []
+
+    def begin(self) -> Asked:
+        """A stream begins: it gives out the end of the history as it is now, and knows what is asked for from now on."""
+        self._asked.append({self._database.end.major})
+        return self._asked[-1]
+
+    def end(self, asked: Asked) -> None:
+        """A stream has ended."""
+        self._asked = [one for one in self._asked if one is not asked]
 
     def ask(self) -> None:
         """Somebody may wait for what is the end of the history now."""
-        self._asked.add(self._database.end.major)
+        for asked in self._asked:
+            asked.add(self._database.end.major)
 
-    def told(self, commits: Sequence[Commit]) -> list[Transaction]:
+    def told(self, commits: Sequence[Commit], asked: Asked) -> list[Transaction]:
         """Commits as transactions, by columns where that can be."""
         found: list[Transaction] = []
         rest = list(commits)
         while rest:
             size = self._rng.randint(1, min(len(rest), GROUP_MAX))
-            size = next((place for place in range(1, size) if self._is_apart(rest[place - 1], rest[place])), size)
+            size = next((place for place in range(1, size) if _is_apart(rest[place - 1], rest[place], asked)), size)
             made = next(one for one in (self._together(rest[:count]) for count in range(size, 0, -1)) if one is not None)
             found.append(made[0])
             rest = rest[made[1] :]
         return found
-
-    def _is_apart(self, one: Commit, other: Commit) -> bool:
-        """Whether two neighbours may not be told as one. Only what a user did is told by columns."""
-        if not one.changes or not other.changes or one.context != other.context:
-            return True
-        return any(one.number <= asked < other.number for asked in self._asked)
 
     def _together(self, commits: Sequence[Commit]) -> tuple[Transaction, int] | None:
         """These commits as one transaction and how many they are; None if they cannot be told so. A single one always can."""
@@ -61,6 +66,13 @@ class Columns:
         several = split if len(commits) > 1 else None
         made = Transaction(name, last.position, last.context, last.time, blocks=blocks, split=several)
         return made, len(commits)
+
+
+def _is_apart(one: Commit, other: Commit, asked: Asked) -> bool:
+    """Whether two neighbours may not be told as one. Only what a user did is told by columns."""
+    if not one.changes or not other.changes or one.context != other.context:
+        return True
+    return any(one.number <= number < other.number for number in asked)
 
 
 def transaction_of(peer: str, commit: Commit) -> Transaction:

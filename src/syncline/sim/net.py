@@ -19,6 +19,7 @@ from syncline.model.stamp import Micros, Offset, Position
 from syncline.model.value import Key
 from syncline.model.write import Batch
 from syncline.peers.protocol import Applied, Chunk, Digest, Identity
+from syncline.sim.columns import Asked
 from syncline.sim.effects import Effects
 from syncline.sim.history import Acknowledged, BatchApplied, Entered, History, Hub
 from syncline.sim.peer import SimPeer
@@ -194,8 +195,9 @@ class SimNetPeer:
         listeners = self._link.changed, self._peer.database.on_news
         for listener in listeners:
             listener.append(bell.set)
+        asked = self._peer.begin()
         try:
-            found = self._peer.poll(after) or [Transaction(self.name, *await self._standing())]
+            found = self._peer.poll(after, asked) or [Transaction(self.name, *await self._standing())]
             while True:
                 for transaction in self._repeated(found):
                     await self._reply()
@@ -204,9 +206,10 @@ class SimNetPeer:
                     self._link.counts["together"] += transaction.split is not None
                     yield transaction
                     after = transaction.position if after is None else max(after, transaction.position)
-                await self._quiet(bell, after)
-                found = self._peer.poll(after)
+                await self._quiet(bell, after, asked)
+                found = self._peer.poll(after, asked)
         finally:
+            self._peer.end(asked)
             for listener in listeners:
                 listener.remove(bell.set)
 
@@ -214,9 +217,9 @@ class SimNetPeer:
         identity = await self._peer.connect()
         return identity.position, identity.watermark, await self._peer.clock()
 
-    async def _quiet(self, bell: asyncio.Event, after: Position | None) -> None:
+    async def _quiet(self, bell: asyncio.Event, after: Position | None, asked: Asked) -> None:
         """Return when there is something new to poll."""
-        while not self._link.silent and not self._peer.poll(after):
+        while not self._link.silent and not self._peer.poll(after, asked):
             bell.clear()
             await bell.wait()
             if not self._link.silent:

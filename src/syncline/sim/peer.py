@@ -14,7 +14,7 @@ from syncline.model.stamp import Micros, Offset, Position
 from syncline.model.value import Key, Row
 from syncline.model.write import Batch
 from syncline.peers.protocol import Applied, Chunk, Digest, Features, Identity
-from syncline.sim.columns import Columns, by_columns, transaction_of
+from syncline.sim.columns import Asked, Columns, by_columns, transaction_of
 from syncline.sim.database import SimDatabase
 
 
@@ -75,20 +75,33 @@ class SimPeer:
 
     async def stream(self, after: Position | None) -> AsyncIterator[Transaction]:
         """Commits after a position, for ever; at once the end of history if there is nothing newer."""
-        found = self.poll(after)
-        if not found:
-            content = self.database.content
-            yield Transaction(self.name, self.database.end, content.watermark, self._now())
-        while True:
-            for transaction in found:
-                yield transaction
-                after = transaction.position
-            self._news.clear()
-            found = self.poll(after)
+        asked = self.begin()
+        try:
+            found = self.poll(after, asked)
             if not found:
-                await self._news.wait()
+                content = self.database.content
+                yield Transaction(self.name, self.database.end, content.watermark, self._now())
+            while True:
+                for transaction in found:
+                    yield transaction
+                    after = transaction.position
+                self._news.clear()
+                found = self.poll(after, asked)
+                if not found:
+                    await self._news.wait()
+        finally:
+            self.end(asked)
 
-    def poll(self, after: Position | None) -> list[Transaction]:
+    def begin(self) -> Asked:
+        """A stream begins; what `poll` needs to know of it."""
+        return set() if self._columns is None else self._columns.begin()
+
+    def end(self, asked: Asked) -> None:
+        """A stream has ended."""
+        if self._columns is not None:
+            self._columns.end(asked)
+
+    def poll(self, after: Position | None, asked: Asked) -> list[Transaction]:
         """The commits after a position, as far as they are still there. Raises PeerRestored for another history's position."""
         content = self.database.content
         start = content.trimmed if after is None else max(after.major, content.trimmed)
@@ -101,7 +114,9 @@ class SimPeer:
                 why = f"commit {after.major} is not the one that the log has"
                 raise PeerRestored("this is not the history that the log knows", peer=self.name, why=why)
         commits = self.database.poll(start, exact=self._exact)
-        return [transaction_of(self.name, one) for one in commits] if self._columns is None else self._columns.told(commits)
+        if self._columns is not None:
+            return self._columns.told(commits, asked)
+        return [transaction_of(self.name, one) for one in commits]
 
     async def position(self) -> Position:
         """The end of the history."""
