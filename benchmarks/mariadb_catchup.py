@@ -15,9 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.servers import mariadb, postgres
+
 from benchmarks.offices import cpu_seconds, peak_rss_mib
 from benchmarks.postgres import BACKLOG, FILL, SERVER, TABLE
-from tests.servers import mariadb, postgres
 
 MARIADB_TABLE = (
     "CREATE TABLE customers (id BIGINT PRIMARY KEY, name VARCHAR(60) NOT NULL, email VARCHAR(80) NOT NULL, "
@@ -141,7 +142,10 @@ def main() -> None:
     print(f"| two ways configured, {options.rows:,} rows | rows/s, median | all runs | peak MiB |")
     print("|---|---|---|---|")
     for way in options.ways.split(","):
-        for what, work in (("an empty table filled", filled), (f"{options.updates:,} updates, {options.size} a transaction", caught_up)):
+        for what, work in (
+            ("an empty table filled", filled),
+            (f"{options.updates:,} updates, {options.size} a transaction", caught_up),
+        ):
             runs = [work(way, options) for _ in range(options.runs)]
             rate, listed = statistics.median(run[0] for run in runs), ", ".join(f"{run[0]:,.0f}" for run in runs)
             print(f"| {names[way]}: {what} | {rate:,.0f} | {listed} | {max(run[1] for run in runs):.0f} |", flush=True)

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any, Final
 
 import psycopg
-
 from tests.servers.postgres import Server
 
 SERVER: Final = {"fsync": "on", "shared_buffers": "1GB", "max_wal_size": "16GB", "checkpoint_timeout": "1h", "work_mem": "64MB"}
@@ -64,7 +63,9 @@ class Pair:
 
     def syncline(self, *words: str) -> None:
         """Run a verb to its end."""
-        subprocess.run([sys.executable, "-m", "syncline", *words, str(self.folder / "bench.yaml")], check=True, stdout=subprocess.DEVNULL)
+        subprocess.run(
+            [sys.executable, "-m", "syncline", *words, str(self.folder / "bench.yaml")], check=True, stdout=subprocess.DEVNULL
+        )
 
     def settle(self) -> None:
         """Run the hub until everything is delivered and compared."""

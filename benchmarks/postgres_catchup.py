@@ -18,7 +18,9 @@ def native(made: Pair, updates: int, size: int, rows: int) -> tuple[float, float
     with made.connect(0) as left, made.connect(1) as right:
         left.execute("CREATE PUBLICATION native FOR TABLE customers")
         where = f"host=127.0.0.1 port={made.left.port} user=postgres dbname={made.names[0]}"
-        right.execute(f"CREATE SUBSCRIPTION native CONNECTION '{where}' PUBLICATION native WITH (copy_data = false, binary = true)".encode())
+        right.execute(
+            f"CREATE SUBSCRIPTION native CONNECTION '{where}' PUBLICATION native WITH (copy_data = false, binary = true)".encode()
+        )
         made.mark("ready")
         made.wait_for("ready")
         right.execute("ALTER SUBSCRIPTION native DISABLE")
@@ -68,7 +70,9 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--ways", default="native,one,two")
     options = parser.parse_args()
-    print(f"| {options.updates:,} updates of {options.rows:,} rows | rows a transaction | rows/s, median | of native | all runs | peak MiB |")
+    print(
+        f"| {options.updates:,} updates of {options.rows:,} rows | rows a transaction | rows/s, median | of native | all runs | peak MiB |"
+    )
     print("|---|---|---|---|---|---|")
     for size in map(int, options.sizes.split(",")):
         floor = 0.0
@@ -78,7 +82,9 @@ def main() -> None:
             floor = rate if way == "native" else floor
             listed = ", ".join(f"{run[0]:,.0f}" for run in runs)
             ratio = f"{rate / floor:.2f}" if floor else ""
-            print(f"| {WAYS[way]} | {size} | {rate:,.0f} | {ratio} | {listed} | {max(run[1] for run in runs):.0f} |", flush=True)
+            print(
+                f"| {WAYS[way]} | {size} | {rate:,.0f} | {ratio} | {listed} | {max(run[1] for run in runs):.0f} |", flush=True
+            )
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from syncline.model.schema import Column, Table
 from syncline.peers.postgres.connect import Connection
 from syncline.peers.postgres.convert import NUMERIC, Type
 from syncline.peers.postgres.features import quote
+from syncline.peers.postgres.holds import holds_of
 
 ESTIMATE_ROWS_MAX: Final = 1_000_000
 _SQL: Final = files("syncline.peers.postgres").joinpath("catalog.sql").read_text(encoding="utf-8")
@@ -141,4 +142,4 @@ def _type(column: tuple[Any, ...]) -> Type:
 def _column(column: tuple[Any, ...], kind: Type, key: tuple[str, ...]) -> Column:
     name, declared, _, _, _, nullable, generated, _, collation = column
     part = key.index(name) + 1 if name in key else 0
-    return Column(name, declared, kind.kind, nullable, generated != "", part, collation, kind.affinity)
+    return Column(name, declared, kind.kind, nullable, generated != "", part, collation, kind.affinity, holds_of(kind))

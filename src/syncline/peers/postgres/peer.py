@@ -172,6 +172,8 @@ class PostgresPeer:
         try:
             async with self._writing:
                 taken = await snapshot.moment(connection, bare=bare)
+                if captures and not taken.flushed:
+                    await snapshot.flush(self._opened(self._writer))
             for capture in self._captures:
                 capture.ask(taken.position)
         finally:

@@ -24,8 +24,9 @@ from syncline.peers.postgres.footprint import END, position
 from syncline.peers.postgres.inspect import Catalog, catalogs
 from syncline.peers.storing import Unstorable
 
-_MOMENT_SQL = f"SELECT pg_catalog.pg_current_snapshot()::text, {END}, (SELECT watermark FROM {STATE})"
-_BARE_SQL = f"SELECT pg_catalog.pg_current_snapshot()::text, {END}, 0"
+_FLUSHED = "pg_catalog.pg_wal_lsn_diff(pg_catalog.pg_current_wal_flush_lsn(), '0/0')::int8"
+_MOMENT_SQL = f"SELECT pg_catalog.pg_current_snapshot()::text, {END}, (SELECT watermark FROM {STATE}), {_FLUSHED}"
+_BARE_SQL = f"SELECT pg_catalog.pg_current_snapshot()::text, {END}, 0, {_FLUSHED}"
 _XID = 2**32
 
 
@@ -36,6 +37,7 @@ class Moment(NamedTuple):
     running: frozenset[int]
     position: Position
     watermark: Offset
+    flushed: bool  # what stands before the position is on disk: only then a stream tells it
 
     def is_visible(self, xid: int) -> bool:
         """Whether the snapshot sees a committed transaction, by the low half of its number."""
@@ -47,10 +49,15 @@ async def moment(connection: Connection, *, bare: bool = False) -> Moment:
     cursor = await connection.execute((_BARE_SQL if bare else _MOMENT_SQL).encode(), ())
     row = await cursor.fetchone()
     assert row is not None
-    text, end, watermark = row
+    text, end, watermark, flushed = row
     _, xmax, running = text.split(":")
     numbers = frozenset(int(number) % _XID for number in running.split(",") if number)
-    return Moment(int(xmax) % _XID, numbers, position(end, watermark), watermark)
+    return Moment(int(xmax) % _XID, numbers, position(end, watermark), watermark, flushed >= end)
+
+
+async def flush(connection: Connection) -> None:
+    """Have the server write its log to disk. What readers leave there (a pruned page) would else wait for its next round."""
+    await connection.execute(b"SELECT pg_catalog.pg_logical_emit_message(true, 'syncline', '')")
 
 
 class Source(NamedTuple):

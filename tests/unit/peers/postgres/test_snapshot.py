@@ -15,7 +15,7 @@ COUNTS = "CREATE TABLE counts (id int8 PRIMARY KEY, n int8 NOT NULL DEFAULT 0)"
 
 
 def test_a_snapshot_knows_whom_it_sees_across_the_wrap_of_numbers() -> None:
-    taken = Moment(5, frozenset({2**32 - 1, 3}), Position(9), 0)
+    taken = Moment(5, frozenset({2**32 - 1, 3}), Position(9), 0, True)
     assert [taken.is_visible(xid) for xid in (4, 3, 2, 2**32 - 1, 2**32 - 2, 5, 6)] == [
         True,
         False,
