@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from tests.conformance.postgres_harness import PostgresHarness
 from tests.servers.postgres import shared
-from tests.servers.postgres_programs import installed
 
+from syncline.demo.servers.postgres_programs import installed
 from syncline.peers.conformance import Harness, PeerSuite
 
 

@@ -3,7 +3,8 @@
 import subprocess
 
 import pytest
-from tests.servers.postgres_programs import WHEEL, as_other, copied, installed
+
+from syncline.demo.servers.postgres_programs import WHEEL, as_other, copied, installed
 
 OF_THE_WHEEL = {major: folder for major, folder in installed().items() if WHEEL in str(folder)}
 

@@ -1,6 +1,6 @@
 """sysbench's oltp_read_write at two servers at once, through a killed hub and a restarted server: equal, and counted exactly.
 
-Each of its transactions adds 1 to a row, rewrites another, and deletes and inserts a third one with the same id. Triggers of the
+Each of its transactions adds 1 to a row, rewrites another, and deletes and inserts a third with the same id. Triggers of the
 story note every step of `k` in a table that is kept equal too: at the end each row is what it began as and all its steps.
 SYNCLINE_TEST_SYSBENCH_SECONDS and SYNCLINE_TEST_SYSBENCH_RATE (transactions a second at each server) make it long and heavy.
 """

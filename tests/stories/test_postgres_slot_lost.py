@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 from tests.servers.postgres import Server, shared
-from tests.servers.postgres_programs import installed
 from tests.stories.mixed import Mixed, make
+
+from syncline.demo.servers.postgres_programs import installed
 
 ROWS = 20
 _IDLE_TIMEOUT_SINCE = 18
@@ -17,7 +18,7 @@ _STATUS = "SELECT wal_status FROM pg_replication_slots WHERE database = current_
 def pair(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Mixed]:
     """hq on a server of the version and with the settings that a test names; munich on the shared one."""
     major, settings = request.param
-    server = Server(settings, major)
+    server = Server(settings, major=major)
     mixed = make(tmp_path, {"hq": server, "munich": shared()})
     mixed.write("hq", *(f"INSERT INTO customers (id, name) VALUES ({n}, 'name {n}')" for n in range(ROWS)))
     mixed.settle()

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 from tests.servers.postgres import shared
-from tests.servers.postgres_programs import installed
 from tests.stories.mixed import Mixed, make
+
+from syncline.demo.servers.postgres_programs import installed
 
 
 @pytest.fixture(params=installed())

@@ -9,7 +9,8 @@ SynclineError
  |- CodecError         SYN-W..  wire and disk format
  |- MergeError         SYN-M..  a rule or policy that cannot be applied
  |- GuardTripped       SYN-G..  the mass-change brake
- '- UsageError         SYN-U..  a verb asked for something that is not there
+ |- UsageError         SYN-U..  a verb asked for something that is not there
+ '- NotInstalled       SYN-D01  a program or driver that the demo was asked to use; ServerFailed SYN-D02: it does not start
 """
 
 from collections.abc import Mapping
@@ -192,6 +193,12 @@ class MissingTable(Problem):
     code = "SYN-C20"
 
 
+class Advice(Problem):
+    """Nothing stands against it; but a column cannot hold some values that another peer's can. `check` and `plan` list it."""
+
+    code = "SYN-C21"
+
+
 class PeerError(SynclineError):
     """Something is wrong at one peer; the others go on."""
 
@@ -297,3 +304,15 @@ class UsageError(SynclineError):
     """A verb was asked for something that does not exist or does not apply."""
 
     code = "SYN-U01"
+
+
+class NotInstalled(SynclineError):
+    """The demo was asked for a kind of server whose programs or driver are not installed."""
+
+    code = "SYN-D01"
+
+
+class ServerFailed(SynclineError):
+    """A private server of the demo could not be made or started."""
+
+    code = "SYN-D02"

