@@ -19,7 +19,10 @@ class Facade(Protocol):
     """
 
     async def check(self) -> Sequence[SynclineError]:
-        """Every unmet precondition at peers and log, each with the statement that fixes it; and peers that cannot be used."""
+        """Every unmet precondition at peers and log, each with the statement that fixes it; and peers that cannot be used.
+
+        Among them may be Advice, by which nothing is stopped.
+        """
         ...
 
     async def plan(self) -> Report:
@@ -27,7 +30,7 @@ class Facade(Protocol):
 
         {"peers": {name: {state, rows_to_fill, rows_to_copy, differing, deletes, statements: [..]}},
          "collections": {name: {peer: {rows_to_fill, rows_to_copy, differing, deletes}}},
-         "conflicts": [{collection, key, field, rule, ...}]}
+         "conflicts": [{collection, key, field, rule, ...}], "advice": [{code, what, where, why, fix, ..}]}
         """
         ...
 

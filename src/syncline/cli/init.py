@@ -56,9 +56,8 @@ def init(
         what, hint = "the peers have no table in common that can be synchronised", "put the tables right, then init again"
         raise ConfigError(what, tuple(remarks.problems), why="nothing was written", hint=hint)
     _write(out, write(space, remarks), force)
-    screen.data(
-        {"written": str(out), "space": space.name, "collections": list(space.collections), "left_out": remarks.left_out}
-    )
+    report = {"written": str(out), "space": space.name, "collections": list(space.collections), "left_out": remarks.left_out}
+    screen.data(report | {"advice": [one.as_json() for one in remarks.advice]})
     _show(screen, out, space, remarks)
     return Exit.OK
 
@@ -139,4 +138,6 @@ def _show(screen: Screen, out: Path, space: Space, remarks: Remarks) -> None:
     )
     for table, reason in remarks.left_out.items():
         screen.say(f"left out {table}: {reason}", style="yellow")
+    for one in remarks.advice:
+        screen.say(one.text())
     screen.say(f"next: read it, then syncline check {out}")

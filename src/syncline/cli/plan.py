@@ -27,6 +27,9 @@ def plan(config: Config = None, option: ConfigOption = None, as_json: Json = Fal
     for name, peer in peers.items():
         for statement in peer.get("statements", []):
             screen.say(f"{name}: {statement}")
+    for one in report.get("advice", []):
+        where = ", ".join(f"{name} {value}" for name, value in one["where"].items())
+        screen.say(f"{one['code']} {one['what']} ({where}): {one['why']}")
     conflicts = report.get("conflicts", [])
     if conflicts:
         screen.say("")

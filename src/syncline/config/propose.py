@@ -10,8 +10,9 @@ from typing import Final, TypeAlias
 
 from syncline.config.read import Scalar
 from syncline.config.values import label_of, listed
+from syncline.mapping.fit import advise
 from syncline.mapping.plan import plan
-from syncline.model.errors import MissingTable, Problem
+from syncline.model.errors import Advice, MissingTable, Problem
 from syncline.model.schema import Collection, Kind, Table
 from syncline.model.space import CollectionSpec, PeerSpec, PolicySpec, Space
 
@@ -35,6 +36,7 @@ class Remarks:
     warnings: dict[str, list[str]] = field(default_factory=dict)
     left_out: dict[str, str] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)  # what stands against the tables left out
+    advice: list[Advice] = field(default_factory=list)  # values that would be parked
 
 
 def mapped(tables: Tables) -> dict[str, Collection | list[Problem]]:
@@ -79,7 +81,11 @@ def _collection(found: Collection, tables: Tables, remarks: Remarks) -> Collecti
         remarks.left_out[name] = "its name has control characters"
         return None
     remarks.suggestions[name] = _suggestions(found)
-    remarks.warnings[name] = _warnings(found, {peer: held[name] for peer, held in tables.items()})
+    here = {peer: held[name] for peer, held in tables.items()}
+    advised = list(advise(CollectionSpec(name), here))
+    remarks.advice += advised
+    narrow = [f"column {one.where['column']} at {one.where['peer']}: {one.what}: {one.why}" for one in advised]
+    remarks.warnings[name] = _warnings(found, here) + narrow
     return CollectionSpec(name, key=found.key, merge={"default": PolicySpec("newest"), **_policies(found)})
 
 

@@ -12,6 +12,7 @@ from syncline.config.load import address_now
 from syncline.engine.core import Plan
 from syncline.engine.identity import require_free, session_mark
 from syncline.engine.state import PeerRecord, State
+from syncline.mapping.fit import advise
 from syncline.mapping.plan import outline
 from syncline.merge.policy import Rules
 from syncline.merge.rules_build import build_rules
@@ -172,6 +173,15 @@ def waiting_columns(space: Space, asked: Asked, known: Mapping[str, Sequence[str
                 )
                 why = "only some peers have it, so it is not synchronized"
                 found.append(Problem(f"column {column} waits", collection=name, why=why, hint=hint))
+    return found
+
+
+def advice(space: Space, asked: Asked) -> list[Problem]:
+    """Which columns cannot hold some of the values that other peers' columns can. Nothing is stopped by it."""
+    found: list[Problem] = []
+    for name, spec in space.collections.items():
+        tables = {peer: tables.get(spec.at.get(peer, name)) for peer, tables in asked.tables.items()}
+        found += advise(spec, {peer: table for peer, table in tables.items() if table is not None})
     return found
 
 

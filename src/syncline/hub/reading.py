@@ -11,7 +11,7 @@ from syncline.engine.core import Plan
 from syncline.engine.identity import verify_identity
 from syncline.engine.state import Stage, State
 from syncline.hub import at_rest, dry, records
-from syncline.hub.build import Asked, against, ask, dismiss, failures, refuse, waiting_columns
+from syncline.hub.build import Asked, advice, against, ask, dismiss, failures, refuse, waiting_columns
 from syncline.hub.operations import report_verify
 from syncline.hub.pipeline import resting
 from syncline.log.reading import SqliteReader
@@ -79,20 +79,22 @@ class Reading:
             await dismiss(asked)
 
     async def check(self) -> list[SynclineError]:
-        """Every unmet precondition at peers and log, and the peers that cannot be used."""
+        """Every unmet precondition at peers and log, the peers that cannot be used, and advice."""
         asked = await ask(self._space)
         try:
             state = await self.state()
             _, problems = await against(self._space, asked, state.columns)
             waiting = waiting_columns(self._space, asked, state.columns)
-            return [*problems, *waiting, *failures(self._space, asked, state).values()]
+            advised = advice(self._space, asked)
+            return [*problems, *waiting, *failures(self._space, asked, state).values(), *advised]
         finally:
             await dismiss(asked)
 
     async def plan(self) -> Report:
         """What the first run would do."""
         async with self.asked() as (asked, plan):
-            return await dry.run(self._space, asked, plan, await self.state())
+            report = await dry.run(self._space, asked, plan, await self.state())
+            return report | {"advice": [one.as_json() for one in advice(self._space, asked)]}
 
     async def status(self, *, look: bool = True) -> Report:
         """The status without a hub: as the log tells it, and as the peers' files show it where they may be looked at."""

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from typing import Final, TypeAlias
 
+from syncline.mapping.fit import misfits
 from syncline.mapping.statement import add_column, create_table, quoted, rename_column, unique_index
 from syncline.model import limits
 from syncline.model.errors import MissingTable, NoKey, Problem, TablesDiffer, UnknownColumn
@@ -37,11 +38,14 @@ def outline(spec: CollectionSpec, tables: Mapping[str, Table | None]) -> tuple[C
     found = {peer: table for peer, table in tables.items() if table is not None}
     problems: list[Problem] = _missing_tables(spec, tables, found)
     columns = _columns(found)
+    stored = list(_storage(spec, found, columns))
+    told = {problem.where.get("column") for problem in stored}
     key = _key(spec, found, columns, problems) if found else ()
     problems += [
         *_missing_columns(spec, found, columns),
         *_half_generated(spec, found),
-        *_storage(spec, found, columns),
+        *stored,
+        *(problem for problem in misfits(spec, found) if problem.where.get("column") not in told),
         *_collations(spec, found, key),
         *_too_wide(spec, columns, key),
     ]

@@ -4,6 +4,8 @@ from enum import StrEnum
 
 import msgspec
 
+from syncline.model.holds import Holds
+
 
 class Kind(StrEnum):
     """The kinds of values a column is declared to hold."""
@@ -25,7 +27,10 @@ class Kind(StrEnum):
 
 
 class Column(msgspec.Struct, frozen=True):
-    """A column as one peer declares it. `affinity` is the peer's own storage class or type family."""
+    """A column as one peer declares it. `affinity` is the peer's own storage class or type family.
+
+    `holds`: what its type lets it hold, as far as that is known.
+    """
 
     name: str
     declared: str
@@ -35,6 +40,7 @@ class Column(msgspec.Struct, frozen=True):
     key_part: int = 0  # 1-based place in the primary key, 0 if not in it
     collation: str = ""
     affinity: str = ""
+    holds: Holds = Holds()
 
 
 class Table(msgspec.Struct, frozen=True):

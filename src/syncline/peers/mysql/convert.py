@@ -27,8 +27,8 @@ _SINGLE: Final = Struct("f")
 _BITS: Final = {"tinyint": 8, "smallint": 16, "mediumint": 24, "int": 32, "bigint": 64}
 INTEGERS: Final = frozenset({*_BITS, "year"})
 FLOATS: Final = frozenset({"float", "double"})
-_LENGTHS: Final = {"tinytext": 255, "text": 65_535, "mediumtext": 2**24 - 1, "longtext": 2**32 - 1}
-TEXTS: Final = frozenset({"char", "varchar", *_LENGTHS})
+LENGTHS: Final = {"tinytext": 255, "text": 65_535, "mediumtext": 2**24 - 1, "longtext": 2**32 - 1}
+TEXTS: Final = frozenset({"char", "varchar", *LENGTHS})
 BYTES: Final = frozenset({"binary", "varbinary", "tinyblob", "blob", "mediumblob", "longblob"})
 GEOMETRIES: Final = frozenset(
     {"geometry", "point", "linestring", "polygon", "multipoint", "multilinestring", "multipolygon", "geometrycollection"}
@@ -368,7 +368,7 @@ def _fit_text(value: str, kind: Type) -> None:
         raise Unstorable("charset", f"{kind.name}: {why}") from error
     if size > VALUE_BYTES_MAX:
         raise Unstorable("too_large", f"{size} are more than {VALUE_BYTES_MAX} bytes")
-    most = _LENGTHS.get(kind.base)
+    most = LENGTHS.get(kind.base)
     if (size > most) if most is not None else kind.base != "json" and len(value) > kind.size:
         raise Unstorable("too_large", f"{len(value)} characters are too many for {kind.name}")
     if kind.base == "char" and value.endswith(" "):

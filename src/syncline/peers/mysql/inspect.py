@@ -14,6 +14,7 @@ from syncline.model.schema import Column, Table
 from syncline.peers.mysql.connect import Connection, fetch
 from syncline.peers.mysql.convert import BYTES, FLOATS, TIMES, Type
 from syncline.peers.mysql.features import OURS, Server, quote
+from syncline.peers.mysql.holds import holds_of
 
 COUNTED_ROWS_MAX: Final = 10_000  # of a table whose rows are counted; beyond, the server's estimate serves
 _SQL: Final = files("syncline.peers.mysql").joinpath("catalog.sql").read_text(encoding="utf-8")
@@ -191,4 +192,4 @@ def _column(column: tuple[Any, ...], kind: Type, key: tuple[str, ...]) -> Column
     part = key.index(name) + 1 if name in key else 0
     generated = bool(expression) or "VIRTUAL" in (extra or "").upper() or "STORED GENERATED" in (extra or "").upper()
     shown = "" if kind.exact or kind.base in {"enum", "set"} else collation or ""
-    return Column(name, declared, kind.kind, nullable == "YES", generated, part, shown, kind.affinity)
+    return Column(name, declared, kind.kind, nullable == "YES", generated, part, shown, kind.affinity, holds_of(kind))

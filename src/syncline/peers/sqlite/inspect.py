@@ -10,6 +10,7 @@ import msgspec
 
 from syncline.model.schema import Column, Kind, Table
 from syncline.peers.sqlite.features import PREFIX, quote
+from syncline.peers.sqlite.holds import holds_of
 from syncline.peers.sqlite.sqltext import around_name, index_parts
 
 ESTIMATE_ROWS_MAX: Final = 1_000_000
@@ -119,15 +120,17 @@ def _column(
 ) -> Column:
     _, name, declared, not_null, _, key_part, hidden = row
     text = str(declared).upper()
+    kind, affinity = kind_of(text), "BLOB" if strict and text == "ANY" else affinity_of(text)
     return Column(
         name=str(name),
         declared=str(declared),
-        kind=kind_of(text),
+        kind=kind,
         nullable=not not_null and name != alias,
         generated=hidden in _GENERATED,
         key_part=int(str(key_part)),
         collation=_collation(connection, table, str(name)) if compared else "",
-        affinity="BLOB" if strict and text == "ANY" else affinity_of(text),
+        affinity=affinity,
+        holds=holds_of(kind, affinity),
     )
 
 
