@@ -5,7 +5,9 @@ from contextlib import closing
 from pathlib import Path
 
 from syncline.demo import dataset, record
-from syncline.demo.dataset import Cell, CellRow, Tables
+from syncline.demo.dataset import CellRow, Tables
+from syncline.demo.desks.desk import Cell
+from syncline.demo.desks.open import open_desk
 from syncline.demo.edits import fetch
 from syncline.demo.judge import Loser
 from syncline.demo.ledger import LedgerReport, count
@@ -56,8 +58,8 @@ class Offices:
 
     def row(self, name: str, key: Cell) -> CellRow:
         """A navaid as a file has it."""
-        with closing(sqlite3.connect(self.file(name))) as connection:
-            row = fetch(connection, dataset.NAVAIDS, key)
+        with open_desk(self.file(name)) as desk:
+            row = fetch(desk, dataset.NAVAIDS, key)
         assert row is not None
         return row
 

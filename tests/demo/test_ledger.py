@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from tests.demo.office import Offices
 
-from syncline.demo.dataset import Cell, CellRow
+from syncline.demo.dataset import CellRow
+from syncline.demo.desks.desk import Cell
 from syncline.demo.judge import Loser
 from syncline.demo.ledger import DETAILS_MAX
 from syncline.demo.record import Commit, Intent, LedgerError, LedgerFile, Op, Start, lines, progress

@@ -14,6 +14,9 @@ from random import Random
 import pytest
 
 from syncline.demo import dataset, edits, record
+from syncline.demo.desks.desk import Desk
+from syncline.demo.desks.open import open_desk
+from syncline.demo.desks.sqlite import DIALECT
 from syncline.demo.edits import Editor
 from syncline.demo.ledger import count
 from syncline.demo.record import Intent, Start, lines, progress
@@ -61,8 +64,8 @@ def test_p7_writers_of_one_file_with_a_kill_and_a_restart_are_counted_exactly(tm
     ledgers = {office: tmp_path / f"{office}.jsonl" for office in writers}
     report = count(ledgers, dict.fromkeys(writers, tmp_path / "one.db"))
     assert report.details == ()
-    with closing(sqlite3.connect(tmp_path / "one.db")) as connection:
-        assert (report.transactions, report.writes) == record.totals(connection)
+    with open_desk(tmp_path / "one.db") as desk:
+        assert (report.transactions, report.writes) == record.totals(desk)
     assert report.transactions > 3 * 150
     assert sum(isinstance(line, Start) for line in lines(ledgers["van"])) == 2
 
@@ -129,9 +132,9 @@ def test_a_file_that_cannot_be_written_ends_in_a_message(tmp_path: Path, make: b
 
 
 def run_edits(path: Path, office: str, seed: int, number: int) -> list[record.Op]:
-    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+    with open_desk(path) as desk:
         editor = Editor(office, 1, Random(seed))
-        return [editor.edit(connection) for _ in range(number)]
+        return [editor.edit(desk) for _ in range(number)]
 
 
 def test_the_same_seed_and_file_give_the_same_edits(tmp_path: Path) -> None:
@@ -162,13 +165,13 @@ def test_what_an_edit_says_is_what_it_did(tmp_path: Path) -> None:
     dataset.build(tmp_path / "a.db", filled=True)
     kinds = Counter[str]()
     with closing(sqlite3.connect(tmp_path / "a.db", isolation_level=None)) as connection:
-        editor = Editor("hq", 1, Random(5))
+        desk, editor = Desk(connection, DIALECT), Editor("hq", 1, Random(5))
         copy = sqlite3.connect(":memory:")
         connection.backup(copy)
         for _ in range(500):
-            op = editor.edit(connection)
+            op = editor.edit(desk)
             sheet = dataset.sheet(op.table)
-            before, after = edits.fetch(copy, sheet, op.key), edits.fetch(connection, sheet, op.key)
+            before, after = edits.fetch(Desk(copy, DIALECT), sheet, op.key), edits.fetch(desk, sheet, op.key)
             check(op, before, after)
             kinds[op.kind] += 1
             copy.execute(f"DELETE FROM {op.table} WHERE {sheet.key} = ?", (op.key,))

@@ -1,4 +1,4 @@
-"""The demo's real data: OurAirports countries, navaids and frequencies as typed rows, and the SQLite tables they fill.
+"""The demo's real data: OurAirports countries, navaids and frequencies as typed rows, and the tables they fill.
 
 Columns and their types stand here once; the tables, the loader and the ledger's starting state all follow from them.
 Knows nothing of peers, logs or merging. Source of the data: https://ourairports.com/data/ (public domain).
@@ -8,7 +8,6 @@ import csv
 import gzip
 import io
 import json
-import sqlite3
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib.resources import files
@@ -16,7 +15,10 @@ from itertools import islice
 from pathlib import Path
 from typing import Final, Literal, TypeAlias
 
-Cell: TypeAlias = int | float | str | None
+from syncline.demo.desks import sqlite
+from syncline.demo.desks.desk import Cell, Desk
+from syncline.demo.desks.open import address_of, open_desk
+
 CellRow: TypeAlias = dict[str, Cell]
 Tables: TypeAlias = Mapping[str, Mapping[Cell, CellRow]]  # table -> key -> row
 
@@ -119,37 +121,35 @@ def load(limit: int | None = None) -> dict[str, dict[Cell, CellRow]]:
     return {one.name: {row[one.key]: row for row in rows(one, limit)} for one in SHEETS}
 
 
-def create(connection: sqlite3.Connection) -> None:
-    """Create the demo's tables, empty. Raises sqlite3.OperationalError if they exist."""
+def create(desk: Desk) -> None:
+    """Create the demo's tables, empty. Raises the driver's error if they exist."""
     for one in SHEETS:
-        columns = ", ".join(_declare(field) for field in one.fields)
-        connection.execute(f"CREATE TABLE {one.name} ({columns})")
+        columns = ", ".join(_declare(field, desk) for field in one.fields)
+        desk.change(f"CREATE TABLE {one.name} ({columns})")
 
 
-def fill(connection: sqlite3.Connection, limit: int | None = None) -> int:
+def fill(desk: Desk, limit: int | None = None) -> int:
     """Fill the demo's tables with the data, at most `limit` rows a table; how many rows. The caller commits."""
-    before = connection.total_changes
+    count = 0
     for one in SHEETS:
-        names = ", ".join(one.columns)
-        places = ", ".join(f":{name}" for name in one.columns)
-        connection.executemany(f"INSERT INTO {one.name} ({names}) VALUES ({places})", rows(one, limit))
-    return connection.total_changes - before
+        names, places = ", ".join(one.columns), ", ".join("?" * len(one.columns))
+        filled = (tuple(row.values()) for row in rows(one, limit))
+        count += desk.fill(f"INSERT INTO {one.name} ({names}) VALUES ({places})", filled)
+    return count
 
 
-def build(path: Path, *, filled: bool, limit: int | None = None) -> int:
-    """Make an office's database file in WAL mode, with data or with empty tables; how many rows it has.
+def build(place: Path | str, *, filled: bool, limit: int | None = None) -> int:
+    """Make an office's tables, with data or empty, in a file that this makes or in an empty database; how many rows there are.
 
     Raises FileExistsError rather than touch a file that is there.
     """
-    path.touch(exist_ok=False)
-    connection = sqlite3.connect(path)
-    try:
-        connection.execute("PRAGMA journal_mode = WAL")
-        create(connection)
-        count = fill(connection, limit) if filled else 0
-        connection.commit()
-    finally:
-        connection.close()
+    if isinstance(place, Path):
+        sqlite.create(address_of(place))
+    with open_desk(place) as desk:
+        create(desk)
+        desk.begin()
+        count = fill(desk, limit) if filled else 0
+        desk.commit()
     return count
 
 
@@ -166,7 +166,7 @@ def set_items(text: Cell) -> frozenset[str]:
     return frozenset(map(str, items))
 
 
-def _declare(field: Field) -> str:
+def _declare(field: Field, desk: Desk) -> str:
     match field.role:
         case "key":
             rest = " PRIMARY KEY NOT NULL"
@@ -178,7 +178,8 @@ def _declare(field: Field) -> str:
             rest = " NOT NULL DEFAULT ''"
         case _:
             rest = ""
-    return f"{field.name} {field.sql}{rest}"
+    kind = desk.declared("NAME" if field.role == "key" and field.sql == "TEXT" else field.sql)
+    return f"{field.name} {kind}{rest}"
 
 
 def _cell(field: Field, line: Mapping[str, str]) -> Cell:

@@ -4,7 +4,6 @@ Deterministic for a seed and the state of the file. Every value that it writes i
 tell later whose value stands. Only rows of a fixed part of the keys are ever deleted, so that most counters stay countable.
 """
 
-import sqlite3
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -12,7 +11,8 @@ from random import Random
 from typing import Final
 
 from syncline.demo import dataset
-from syncline.demo.dataset import Cell, CellRow, Sheet
+from syncline.demo.dataset import CellRow, Sheet
+from syncline.demo.desks.desk import Cell, Desk
 from syncline.demo.record import Op
 
 HOT_KEYS: Final = 60
@@ -51,15 +51,15 @@ class Editor:
     serial: int = 0
     added: dict[str, list[int]] = field(default_factory=lambda: {"navaids": [], "frequencies": []})
 
-    def edit(self, connection: sqlite3.Connection) -> Op:
+    def edit(self, desk: Desk) -> Op:
         """One statement on a row that is there, or a new row; tries until a choice fits the file's state."""
         while True:
             make, table = self._choose()
-            op = make(connection, dataset.sheet(table))
+            op = make(desk, dataset.sheet(table))
             if op is not None:
                 return op
 
-    def _choose(self) -> tuple[Callable[[sqlite3.Connection, Sheet], Op | None], str]:
+    def _choose(self) -> tuple[Callable[[Desk, Sheet], Op | None], str]:
         table = self.random.choices(("navaids", "frequencies", "countries"), (75, 20, 5))[0]
         if table == "navaids":
             makers = (self._set, self._count, self._tag, self._untag, self._line, self._add, self._claim, self._delete)
@@ -98,79 +98,79 @@ class Editor:
                 stem = str(old or column).split(" [")[0][:40]
                 return f"{stem} [{self._fresh()}]"
 
-    def _set(self, connection: sqlite3.Connection, sheet: Sheet) -> Op | None:
+    def _set(self, desk: Desk, sheet: Sheet) -> Op | None:
         choices = {
             "navaids": ("name", "frequency_khz", "elevation_ft"),
             "frequencies": ("description", "frequency_mhz"),
             "countries": ("name", "keywords"),
         }
         key, column = self._key(sheet.name), self.random.choice(choices[sheet.name])
-        row = fetch(connection, sheet, key)
+        row = fetch(desk, sheet, key)
         if row is None:
             return None
         value = self._value(column, row[column])
         if value == row[column]:
             return None
-        put(connection, sheet, key, column, value)
+        put(desk, sheet, key, column, value)
         return Op("set", sheet.name, known(key), column, row[column], value)
 
-    def _count(self, connection: sqlite3.Connection, sheet: Sheet) -> Op | None:
+    def _count(self, desk: Desk, sheet: Sheet) -> Op | None:
         key, by = self._key(sheet.name), self.random.choice((-2, -1, 1, 1, 1, 2, 3, 5))
-        done = connection.execute(f"UPDATE {sheet.name} SET visits = visits + ? WHERE {sheet.key} = ?", (by, key))
-        return Op("add", sheet.name, known(key), "visits", after=by) if done.rowcount else None
+        done = desk.change(f"UPDATE {sheet.name} SET visits = visits + ? WHERE {sheet.key} = ?", (by, key))
+        return Op("add", sheet.name, known(key), "visits", after=by) if done else None
 
-    def _tag(self, connection: sqlite3.Connection, sheet: Sheet) -> Op | None:
+    def _tag(self, desk: Desk, sheet: Sheet) -> Op | None:
         """Add a tag: one that others add and remove too, or one of this office's that nobody removes."""
         key = self._key(sheet.name)
         own = self.random.random() < 0.4
         tag = f"{self.office}-{self.random.randrange(20)}" if own else self.random.choice(TAGS)
-        row = fetch(connection, sheet, key)
+        row = fetch(desk, sheet, key)
         if row is None or tag in dataset.set_items(row["tags"]):
             return None
-        put(connection, sheet, key, "tags", dataset.set_text({*dataset.set_items(row["tags"]), tag}))
+        put(desk, sheet, key, "tags", dataset.set_text({*dataset.set_items(row["tags"]), tag}))
         return Op("tag", sheet.name, known(key), "tags", after=tag)
 
-    def _untag(self, connection: sqlite3.Connection, sheet: Sheet) -> Op | None:
+    def _untag(self, desk: Desk, sheet: Sheet) -> Op | None:
         key = self._key(sheet.name)
-        row = fetch(connection, sheet, key)
+        row = fetch(desk, sheet, key)
         shared = sorted(dataset.set_items(row["tags"]) & {*TAGS, "lo", "hi", "low", "medium", "high"}) if row else []
         if row is None or not shared:
             return None
         tag = self.random.choice(shared)
-        put(connection, sheet, key, "tags", dataset.set_text(dataset.set_items(row["tags"]) - {tag}))
+        put(desk, sheet, key, "tags", dataset.set_text(dataset.set_items(row["tags"]) - {tag}))
         return Op("untag", sheet.name, known(key), "tags", after=tag)
 
-    def _line(self, connection: sqlite3.Connection, sheet: Sheet) -> Op | None:
+    def _line(self, desk: Desk, sheet: Sheet) -> Op | None:
         """Add a line at the start, at the end or in between."""
         key = self._key(sheet.name)
-        row = fetch(connection, sheet, key)
+        row = fetch(desk, sheet, key)
         lines = str(row["notes"]).splitlines() if row else []
         if row is None or len(lines) >= NOTE_LINES_MAX:
             return None
         line = self._note()
         lines.insert(self.random.randint(0, len(lines)), line)
-        put(connection, sheet, key, "notes", "".join(f"{text}\n" for text in lines))
+        put(desk, sheet, key, "notes", "".join(f"{text}\n" for text in lines))
         return Op("line", sheet.name, known(key), "notes", after=line)
 
     def _note(self) -> str:
         return f"{self.random.choice(PHRASES)} [{self._fresh()}]"
 
-    def _add(self, connection: sqlite3.Connection, sheet: Sheet) -> Op | None:
+    def _add(self, desk: Desk, sheet: Sheet) -> Op | None:
         """A row that only this office could add."""
         self.serial += 1
         key = (zlib.crc32(self.office.encode()) % 900_000 + 100_000) * 10**9 + self.run * 10**7 + self.serial
         self.added[sheet.name].append(key)
-        return self._insert(connection, sheet, key)
+        return self._insert(desk, sheet, key)
 
-    def _claim(self, connection: sqlite3.Connection, sheet: Sheet) -> Op | None:
+    def _claim(self, desk: Desk, sheet: Sheet) -> Op | None:
         """A row whose key other offices may be adding at this moment, or one that was deleted."""
         deleted = self.random.random() < 0.5
         key = (
             self.random.choice(self.zones[sheet.name].deletable) if deleted else CLAIM_FIRST + self.random.randrange(CLAIM_KEYS)
         )
-        return self._insert(connection, sheet, key) if fetch(connection, sheet, key) is None else None
+        return self._insert(desk, sheet, key) if fetch(desk, sheet, key) is None else None
 
-    def _insert(self, connection: sqlite3.Connection, sheet: Sheet, key: Cell) -> Op:
+    def _insert(self, desk: Desk, sheet: Sheet, key: Cell) -> Op:
         row: CellRow = dict.fromkeys(sheet.columns) | {sheet.key: key}
         if sheet.name == "navaids":
             note = f"{self._note()}\n"
@@ -178,30 +178,30 @@ class Editor:
         for column in ("name", "frequency_khz", "description", "frequency_mhz"):
             if column in row:
                 row[column] = self._value(column, "")
-        places = ", ".join(f":{name}" for name in row)
-        connection.execute(f"INSERT INTO {sheet.name} ({', '.join(row)}) VALUES ({places})", row)
+        places = ", ".join("?" * len(row))
+        desk.change(f"INSERT INTO {sheet.name} ({', '.join(row)}) VALUES ({places})", tuple(row.values()))
         return Op("insert", sheet.name, known(key), row=row)
 
-    def _delete(self, connection: sqlite3.Connection, sheet: Sheet) -> Op | None:
+    def _delete(self, desk: Desk, sheet: Sheet) -> Op | None:
         own = self.added[sheet.name] if self.random.random() < 0.2 else []
         key = self.random.choice(own or self.zones[sheet.name].deletable)
-        row = fetch(connection, sheet, key)
+        row = fetch(desk, sheet, key)
         if row is None:
             return None
-        connection.execute(f"DELETE FROM {sheet.name} WHERE {sheet.key} = ?", (key,))
+        desk.change(f"DELETE FROM {sheet.name} WHERE {sheet.key} = ?", (key,))
         return Op("delete", sheet.name, known(key), row=row)
 
 
-def fetch(connection: sqlite3.Connection, sheet: Sheet, key: Cell) -> CellRow | None:
-    """The row of a key, or None."""
+def fetch(desk: Desk, sheet: Sheet, key: Cell) -> CellRow | None:
+    """The row of a key, or None. Nobody else changes it before the end of the transaction that reads it."""
     columns = ", ".join(sheet.columns)
-    found = connection.execute(f"SELECT {columns} FROM {sheet.name} WHERE {sheet.key} = ?", (key,)).fetchone()
-    return dict(zip(sheet.columns, found, strict=True)) if found else None
+    found = desk.read(f"SELECT {columns} FROM {sheet.name} WHERE {sheet.key} = ?{desk.dialect.lock}", (key,))
+    return dict(zip(sheet.columns, found[0], strict=True)) if found else None
 
 
-def put(connection: sqlite3.Connection, sheet: Sheet, key: Cell, column: str, value: Cell) -> None:
+def put(desk: Desk, sheet: Sheet, key: Cell, column: str, value: Cell) -> None:
     """Set one column of one row."""
-    connection.execute(f"UPDATE {sheet.name} SET {column} = ? WHERE {sheet.key} = ?", (value, key))
+    desk.change(f"UPDATE {sheet.name} SET {column} = ? WHERE {sheet.key} = ?", (value, key))
 
 
 def known(key: Cell) -> int | str:

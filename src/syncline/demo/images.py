@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from syncline.demo.dataset import Cell
+from syncline.demo.desks.desk import Cell
 from syncline.demo.judge import Loser
 from syncline.model.conflict import Conflict, Side
 from syncline.model.value import Key, Tagged, Value, to_float
@@ -22,7 +22,7 @@ def losers(table: str, columns: Sequence[str], recorded: Iterable[tuple[Key, Con
 
 
 def cell(value: Value) -> Cell:
-    """A value of a peer as Python's sqlite3 gives it."""
+    """A value of a peer as a desk gives it."""
     match value:
         case None | int() | str():
             return value

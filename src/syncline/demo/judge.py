@@ -4,7 +4,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from syncline.demo.dataset import Cell, CellRow, Sheet, set_items
+from syncline.demo.dataset import CellRow, Sheet, set_items
+from syncline.demo.desks.desk import Cell
 from syncline.demo.story import Story
 
 Image: TypeAlias = Mapping[str, Cell]

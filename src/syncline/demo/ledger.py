@@ -5,17 +5,17 @@ rows only ever deleted are not; tags and note lines that were added and never re
 that somebody wrote. A value that no later write had seen is the final one or lies among the recorded losers.
 """
 
-import sqlite3
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import closing
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import Final
 
 from syncline.demo import dataset, record
-from syncline.demo.dataset import Cell, CellRow, Tables
+from syncline.demo.dataset import CellRow, Tables
+from syncline.demo.desks.desk import Cell, Desk
+from syncline.demo.desks.open import open_desk
 from syncline.demo.judge import Loser, Loss, judge
 from syncline.demo.record import Commit, Intent, LedgerError
 from syncline.demo.story import Stories, Story, tell
@@ -35,15 +35,15 @@ class LedgerReport:
 
 def count(
     ledgers: Mapping[str, Path],
-    files: Mapping[str, Path],
+    files: Mapping[str, Path | str],
     losers: Sequence[Loser] = (),
     initial: Tables | None = None,
 ) -> LedgerReport:
     """Compare what the offices' writers committed with what the files hold now.
 
-    `ledgers` and `files` are by office; a file without a ledger was never written to and is checked all the same. `losers`
-    are the images in the conflict store. `initial` is what all started from, the demo's data if not given.
-    Raises LedgerError if a ledger and its file do not belong together, OSError and sqlite3.Error if they cannot be read.
+    `ledgers` and `files` (or addresses of databases) are by office; a file without a ledger was never written to and is checked
+    all the same. `losers` are the conflict store's images. `initial` is what all started from: the demo's data, if not given.
+    Raises LedgerError if a ledger and its file do not belong together, OSError and the driver's errors if they cannot be read.
     """
     start = dataset.load() if initial is None else initial
     tally = _Tally()
@@ -52,8 +52,8 @@ def count(
             raise LedgerError(f"there is a ledger of {office}, but no file")
         tally.add(office, path, files[office])
     losses, recorded = tally.losses, _by_row(losers)
-    for office, path in files.items():
-        for loss in _losses(path, start, tally.stories, recorded):
+    for office, place in files.items():
+        for loss in _losses(place, start, tally.stories, recorded):
             losses.setdefault(loss, []).append(office)
     details = [f"{loss.text()} (at {', '.join(where)})" for loss, where in islice(losses.items(), DETAILS_MAX)]
     if len(losses) > DETAILS_MAX:
@@ -70,10 +70,10 @@ class _Tally:
     transactions: int = 0
     writes: int = 0
 
-    def add(self, office: str, ledger: Path, file: Path) -> None:
+    def add(self, office: str, ledger: Path, file: Path | str) -> None:
         """Add what an office committed, and what its ledger saw committed but its file does not have."""
-        with closing(_open(file)) as connection:
-            committed = record.committed(connection)
+        with open_desk(file) as desk:
+            committed = record.committed(desk)
         unknown = {txn for txn in committed if txn.startswith(f"{office}.")}
         for line in record.lines(ledger):
             match line:
@@ -95,26 +95,22 @@ def _by_row(losers: Sequence[Loser]) -> Mapping[tuple[str, Cell], list[Mapping[s
 
 
 def _losses(
-    path: Path,
+    place: Path | str,
     start: Tables,
     stories: Stories,
     recorded: Mapping[tuple[str, Cell], list[Mapping[str, Cell]]],
 ) -> Iterable[Loss]:
     """What one file lacks, or holds without reason."""
-    with closing(_open(path)) as connection:
-        final = {sheet.name: _table(connection, sheet) for sheet in dataset.SHEETS}
+    with open_desk(place) as desk:
+        final = {sheet.name: _table(desk, sheet) for sheet in dataset.SHEETS}
     for sheet in dataset.SHEETS:
         before, now = start[sheet.name], final[sheet.name]
         for key in before.keys() | now.keys() | {key for table, key in stories if table == sheet.name}:
-            place = (sheet.name, key)
-            yield from judge(sheet, key, before.get(key), now.get(key), stories.get(place, Story()), recorded.get(place, []))
+            spot = (sheet.name, key)
+            yield from judge(sheet, key, before.get(key), now.get(key), stories.get(spot, Story()), recorded.get(spot, []))
 
 
-def _table(connection: sqlite3.Connection, sheet: dataset.Sheet) -> dict[Cell, CellRow]:
+def _table(desk: Desk, sheet: dataset.Sheet) -> dict[Cell, CellRow]:
     columns = ", ".join(sheet.columns)
-    found = connection.execute(f"SELECT {columns} FROM {sheet.name}")
+    found = desk.read(f"SELECT {columns} FROM {sheet.name}")
     return {row[0]: dict(zip(sheet.columns, row, strict=True)) for row in found}
-
-
-def _open(path: Path) -> sqlite3.Connection:
-    return sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=30.0)

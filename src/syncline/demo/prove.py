@@ -1,12 +1,11 @@
-"""The demo's proof: all files compared by reading them, and the writers' ledgers held against them. Asks the engine nothing."""
+"""The demo's proof: all offices compared by reading them, and the writers' ledgers held against them. Asks no engine."""
 
 import hashlib
-import sqlite3
 from collections.abc import Sequence
-from contextlib import closing
 from pathlib import Path
 
 from syncline.demo import dataset
+from syncline.demo.desks.open import open_desk
 from syncline.demo.images import losers
 from syncline.demo.judge import Loser
 from syncline.log.registry import open_reader
@@ -15,22 +14,21 @@ from syncline.model.entry import Kind
 from syncline.model.value import Key
 
 
-def fingerprint(path: Path) -> tuple[str, int]:
-    """A hash over every row of every demo table in key order, and how many rows there are."""
+def fingerprint(place: Path | str) -> tuple[str, int]:
+    """A hash over every row of every demo table in key order, values and their types, and how many rows there are."""
     digest = hashlib.sha256()
     count = 0
-    with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=30.0)) as connection:
+    with open_desk(place) as desk:
         for sheet in dataset.SHEETS:
-            columns = ", ".join(f"quote({name})" for name in sheet.columns)
-            for row in connection.execute(f"SELECT {columns} FROM {sheet.name} ORDER BY {sheet.key}"):
+            for row in desk.read(f"SELECT {', '.join(sheet.columns)} FROM {sheet.name} ORDER BY {sheet.key}"):
                 digest.update(repr((sheet.name, row)).encode())
                 count += 1
     return digest.hexdigest(), count
 
 
-def equal(files: Sequence[Path]) -> tuple[bool, int]:
-    """Whether all files hold the same rows, and how many rows one has."""
-    prints = [fingerprint(path) for path in files]
+def equal(places: Sequence[Path | str]) -> tuple[bool, int]:
+    """Whether all offices hold the same rows, and how many rows one has."""
+    prints = [fingerprint(place) for place in places]
     return len({print_ for print_, _ in prints}) == 1, prints[0][1]
 
 

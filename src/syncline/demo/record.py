@@ -1,11 +1,10 @@
 """The ledger file of one office: what its writer meant to do and what it committed, line by line, without the engine.
 
 A transaction has an intent line before its COMMIT and a commit line after it. A kill between the two leaves an intent that
-may or may not have been committed; the table `demo_ledger`, written in the same SQLite transaction and synced nowhere, knows.
+may or may not have been committed; the table `demo_ledger`, written in the same transaction and synced nowhere, knows.
 """
 
 import os
-import sqlite3
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -13,7 +12,8 @@ from typing import Final, Literal, TypeAlias
 
 import msgspec
 
-from syncline.demo.dataset import Cell, CellRow
+from syncline.demo.dataset import CellRow
+from syncline.demo.desks.desk import Cell, Desk
 
 TABLE: Final = "demo_ledger"
 _TAIL_BYTES: Final = 4096
@@ -127,23 +127,24 @@ class LedgerFile:
         os.fsync(self._file.fileno())
 
 
-def create_table(connection: sqlite3.Connection) -> None:
-    """Create the table of committed transactions in an office's file, if it is not there."""
-    connection.execute(f"CREATE TABLE IF NOT EXISTS {TABLE} (txn TEXT PRIMARY KEY NOT NULL, writes INTEGER NOT NULL) STRICT")
+def create_table(desk: Desk) -> None:
+    """Create the table of committed transactions in an office's database, if it is not there."""
+    name, number = desk.declared("NAME"), desk.declared("INTEGER")
+    if TABLE not in desk.tables():
+        desk.change(f"CREATE TABLE IF NOT EXISTS {TABLE} (txn {name} PRIMARY KEY NOT NULL, writes {number} NOT NULL)")
 
 
-def note(connection: sqlite3.Connection, txn: str, writes: int) -> None:
-    """Note a transaction in the file itself, inside that very transaction."""
-    connection.execute(f"INSERT INTO {TABLE} (txn, writes) VALUES (?, ?)", (txn, writes))
+def note(desk: Desk, txn: str, writes: int) -> None:
+    """Note a transaction in the database itself, inside that very transaction."""
+    desk.change(f"INSERT INTO {TABLE} (txn, writes) VALUES (?, ?)", (txn, writes))
 
 
-def totals(connection: sqlite3.Connection) -> tuple[int, int]:
-    """Transactions and writes committed in this file so far."""
-    count, writes = connection.execute(f"SELECT count(*), coalesce(sum(writes), 0) FROM {TABLE}").fetchone()
+def totals(desk: Desk) -> tuple[int, int]:
+    """Transactions and writes committed in this database so far."""
+    ((count, writes),) = desk.read(f"SELECT count(*), coalesce(sum(writes), 0) FROM {TABLE}")
     return int(count), int(writes)
 
 
-def committed(connection: sqlite3.Connection) -> set[str]:
-    """The transactions that this file says were committed; none if no writer ever ran on it."""
-    known = connection.execute("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?", (TABLE,)).fetchone()
-    return {str(txn) for (txn,) in connection.execute(f"SELECT txn FROM {TABLE}")} if known else set()
+def committed(desk: Desk) -> set[str]:
+    """The transactions that this database says were committed; none if no writer ever ran on it."""
+    return {str(txn) for (txn,) in desk.read(f"SELECT txn FROM {TABLE}")} if TABLE in desk.tables() else set()

@@ -4,7 +4,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from syncline.demo.dataset import Cell, set_items, sheet
+from syncline.demo.dataset import set_items, sheet
+from syncline.demo.desks.desk import Cell
 from syncline.demo.record import Op
 
 _SEVERAL = "\0several"  # the name of no office
