@@ -50,7 +50,7 @@ check: $(STAMP) # ruff check . && ruff format --check . && mypy && lint-imports
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 
-BENCHES := ingest_resolve log_append sqlite_capture end_to_end latency
+BENCHES := ingest_resolve log_append sqlite_capture end_to_end latency servers
 
 bench: $(STAMP) # python -m benchmarks.NAME, for each
 	@set -e; for name in $(BENCHES); do echo "== $$name"; $(BIN)/python -m benchmarks.$$name; done

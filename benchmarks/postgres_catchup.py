@@ -70,9 +70,7 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--ways", default="native,one,two")
     options = parser.parse_args()
-    print(
-        f"| {options.updates:,} updates | rows a transaction | rows/s, median | of native | all runs | peak MiB |"
-    )
+    print(f"| {options.updates:,} updates | rows a transaction | rows/s, median | of native | all runs | peak MiB |")
     print("|---|---|---|---|---|---|")
     for size in map(int, options.sizes.split(",")):
         floor = 0.0
