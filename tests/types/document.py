@@ -60,7 +60,10 @@ def head() -> str:
 def section(outcome: Outcome) -> str:
     """The section of one ordered pair."""
     lines = [f"## {_title(outcome.source, outcome.target)}", ""]
-    lines += [f"| {NAMES[outcome.source]} | at {NAMES[outcome.target]} | exact | parked |", "|---|---|---|---|"]
+    lines += [
+        f"| {NAMES[outcome.source]} | at {NAMES[outcome.target]} | exact | parked | `check` says |",
+        "|---|---|---|---|---|",
+    ]
     fates = {name: list(found) for name, found in groupby(outcome.fates, lambda fate: fate.pairing.name)}
     for one in pairings(cases_of(outcome.source), outcome.source, outcome.target):
         lines.append(f"| {_code(one.case.declared)} | {_code(one.target)} | {' | '.join(_cells(outcome, one, fates))} |")
@@ -78,11 +81,11 @@ def _title(source: str, target: str) -> str:
     return f"{NAMES[source]} to {NAMES[target]}"
 
 
-def _cells(outcome: Outcome, pairing: Pairing, fates: dict[str, list[Fate]]) -> tuple[str, str]:
+def _cells(outcome: Outcome, pairing: Pairing, fates: dict[str, list[Fate]]) -> tuple[str, str, str]:
     if pairing.name in outcome.refused:
-        return f"refused by `check`: `{outcome.refused[pairing.name]}`", ""
+        return "refused", "", f"`{outcome.refused[pairing.name]}`"
     if pairing.case.computed:
-        return "computed at each", ""
+        return "computed at each", "", ""
     found = fates[pairing.name]
     exact = [fate.value for fate in found if fate.outcome == EXACT]
     parked: dict[str, list[str]] = {}
@@ -90,7 +93,11 @@ def _cells(outcome: Outcome, pairing: Pairing, fates: dict[str, list[Fate]]) -> 
         if fate.outcome != EXACT:
             parked.setdefault(fate.outcome, []).append(fate.value)
     shown = "; ".join(f"`{code}`: {_values(values)}" for code, values in parked.items())
-    return ("all" if not parked else _values(exact) or "none"), shown
+    return ("all" if not parked else _values(exact) or "none"), shown, _advice(outcome.advised.get(pairing.name, ()))
+
+
+def _advice(found: Sequence[str]) -> str:
+    return "; ".join(dict.fromkeys(one.replace("|", "\\|") for one in found))
 
 
 def _values(values: Sequence[str]) -> str:

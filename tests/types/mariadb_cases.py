@@ -7,7 +7,7 @@ from tests.types.cases import Case, case, computed
 _TEXTS = ("", " ", "x", "trailing  ", "12", " 1e5 ", "it's \\\\ \"\n\t", "nul \\0 inside", "😀 ünï", "é", "e\u0301")
 _PLAIN = ("", "x", "12", "ünï")
 _ALL_BYTES = f"X'{bytes(range(256)).hex()}'"
-_BYTES = ("''", "X'00'", "X'6100'", "X'610000'", "'a'", "X'FF27'")
+_BYTES = ("''", "'abcd'", "X'00'", "X'6100'", "X'610000'", "'a'", "X'FF27'")
 _JSONS = (
     '{"b":1,"a":2,"a":3}',
     '{ "long": 12345678901234567890123, "tiny": 0.1000000000000000055 }',
@@ -19,7 +19,9 @@ _JSONS = (
 _DAYS = ("2024-02-29", "1000-01-01", "9999-12-31", "0000-00-00", "2024-00-00", "0000-01-01")
 _WALLS = ("2024-02-29 12:00:00", "2024-03-31 02:30:00", "9999-12-31 23:59:59", "0000-00-00 00:00:00")
 _INSTANTS = ("2024-02-29 12:00:00", "2024-10-27 01:30:00", "1970-01-01 00:00:01", "2038-01-19 03:14:07")
-_MILLIS, _MICROS = "2024-02-29 12:00:00.517", "2024-02-29 12:00:00.000517"
+_INTS = ("-2147483648", "7", "2147483647")
+_MILLIS = ("2024-02-29 12:00:00", "2024-02-29 12:00:00.517")
+_MICROS = ("2024-02-29 12:00:00", "2024-02-29 12:00:00.000517")
 _TIMES = ("00:00:00", "23:59:59", "24:00:00", "-838:59:59", "838:59:59")
 _LONG = "12345678901234567890123456789012345.012345678901234567890123456789"
 
@@ -33,7 +35,7 @@ NUMBERS: Final[tuple[Case, ...]] = (
     case("SMALLINT UNSIGNED", "number", "D5", ("0", "65535"), postgres=("integer", "smallint"), sqlite="INTEGER"),
     case("MEDIUMINT", "number", "D5", ("-8388608", "8388607"), postgres="integer", sqlite="INTEGER"),
     case("MEDIUMINT UNSIGNED", "number", "D5", ("16777215",), postgres="integer", sqlite="INTEGER"),
-    case("INT", "number", "D5", ("-2147483648", "2147483647"), postgres="integer", sqlite="INTEGER", mariadb="INT UNSIGNED"),
+    case("INT", "number", "D5", _INTS, postgres="integer", sqlite="INTEGER", mariadb="INT UNSIGNED"),
     case("INT UNSIGNED", "number", "D5", ("0", "4294967295"), postgres=("bigint", "integer"), sqlite="INTEGER"),
     case("BIGINT", "number", "D5", ("-9223372036854775808", "9223372036854775807"), postgres="bigint", sqlite="INTEGER"),
     case(
@@ -81,10 +83,10 @@ TIMES: Final[tuple[Case, ...]] = (
     case("DATE", "time", "D11 D7", _DAYS, postgres=("date", "text"), sqlite=("TEXT", "DATE")),
     case("TIME", "time", "D8", _TIMES, postgres=("time", "text", "interval"), sqlite="TEXT"),
     case("TIME(6)", "time", "D8 D13", ("12:00:00.5", "-00:00:00.000001"), postgres=("time", "text"), sqlite="TEXT"),
-    case("TIME(3)", "time", "D8 D13", ("12:00:00.517",), postgres="time(3)", sqlite="TEXT", mariadb="TIME"),
+    case("TIME(3)", "time", "D8 D13", ("12:00:00", "12:00:00.517"), postgres="time(3)", sqlite="TEXT", mariadb="TIME"),
     case("DATETIME", "time", "D10 D11", _WALLS, postgres=("timestamp", "text"), sqlite=("TEXT", "DATETIME")),
-    case("DATETIME(3)", "time", "D13", (_MILLIS,), postgres="timestamp(3)", sqlite="TEXT", mariadb="DATETIME"),
-    case("DATETIME(6)", "time", "D13", (_MICROS,), postgres="timestamp", sqlite="TEXT", mariadb="DATETIME(3)"),
+    case("DATETIME(3)", "time", "D13", _MILLIS, postgres="timestamp(3)", sqlite="TEXT", mariadb="DATETIME"),
+    case("DATETIME(6)", "time", "D13", _MICROS, postgres="timestamp", sqlite="TEXT", mariadb="DATETIME(3)"),
     case(
         "TIMESTAMP NULL", "time", "D10 D11", (*_INSTANTS, "0000-00-00 00:00:00"),
         postgres=("timestamp with time zone", "timestamp"), sqlite="TEXT", mariadb="DATETIME",

@@ -29,7 +29,7 @@ _FAR = ("10000-01-01 00:00:00", "0044-03-15 12:00:00 BC", "infinity", "-infinity
 
 NUMBERS: Final[tuple[Case, ...]] = (
     case("smallint", "number", "D5", ("-32768", "0", "32767"), mariadb="SMALLINT", sqlite="INTEGER"),
-    case("integer", "number", "D5", ("-2147483648", "2147483647"), mariadb="INT", sqlite="INTEGER", postgres="smallint"),
+    case("integer", "number", "D5", ("-2147483648", "7", "2147483647"), mariadb="INT", sqlite="INTEGER", postgres="smallint"),
     case(
         "bigint", "number", "D5", ("-9223372036854775808", "0", "9223372036854775807"),
         mariadb=("BIGINT", "BIGINT UNSIGNED"), sqlite="INTEGER", postgres="integer",

@@ -182,6 +182,8 @@ def advice(space: Space, asked: Asked) -> list[Problem]:
     for name, spec in space.collections.items():
         tables = {peer: tables.get(spec.at.get(peer, name)) for peer, tables in asked.tables.items()}
         found += advise(spec, {peer: table for peer, table in tables.items() if table is not None})
+    for one in found:
+        one.file = space.path
     return found
 
 

@@ -84,7 +84,7 @@ def _lacks(given: Holds, taken: Holds) -> Iterator[str]:
         yield from _numbers(given, taken)
         return
     if given.forms & _OPEN and not taken.forms & _OPEN:
-        yield f"{_forms(given)} that {'is' if given.forms == {holds.TEXT} else 'are'} no {_forms(taken)}"
+        yield f"texts that are not {_forms(taken)}"
     if taken.labels and set(given.labels or ("",)) - set(taken.labels):
         missing = [label for label in given.labels if label not in taken.labels]
         yield f"the labels {', '.join(map(repr, missing))}" if missing else "other texts than its labels"
@@ -108,18 +108,14 @@ def _numbers(given: Holds, taken: Holds) -> Iterator[str]:
         return
     low = taken.low is not None and (given.low is None or given.low < taken.low)
     high = taken.high is not None and (given.high is None or given.high > taken.high)
-    if low or high:
-        yield f"numbers below {taken.low}" if not high else f"numbers above {taken.high}" if not low else _outside(taken)
-    if (
-        given.forms & {holds.FRACTION, holds.REAL}
-        and taken.scale is not None
-        and (given.scale is None or given.scale > taken.scale)
-    ):
+    if holds.FRACTION in taken.forms and (high or (low and taken.low)):
+        yield f"more than {len(str(taken.high)) if taken.high else 0} digits before the point"
+    elif low or high:
+        outside = f"outside {taken.low} to {taken.high}"
+        yield f"numbers {outside if low and high else f'below {taken.low}' if low else f'above {taken.high}'}"
+    broken = given.forms & {holds.FRACTION, holds.REAL}
+    if broken and taken.scale is not None and (given.scale is None or given.scale > taken.scale):
         yield f"more than {taken.scale} digits after the point"
-
-
-def _outside(taken: Holds) -> str:
-    return f"numbers outside {taken.low} to {taken.high}"
 
 
 def _forms(column: Holds) -> str:
