@@ -18,10 +18,12 @@ from syncline.peers.protocol import Identity
 
 _TABLES: Final = files("syncline.peers.postgres").joinpath("footprint.sql").read_text(encoding="utf-8")
 _REJOIN: Final = "if its rows are as they should be, remove Syncline's footprint and let it join again: 'syncline teardown'"
-# the end of the log, without the header of a page that nothing was written to yet: no record ends there
+# the end of the log, without the header of a page that nothing was written to yet: no record ends there. The first page of a
+# segment has a header of 40 bytes, the others of 24 (40 is there where 16 bytes of a record are).
 END: Final = (
-    "(SELECT at - CASE WHEN at %% 8192 IN (24, 40) THEN at %% 8192 ELSE 0 END "
-    "FROM (SELECT pg_catalog.pg_wal_lsn_diff(pg_catalog.pg_current_wal_insert_lsn(), '0/0') AS at) AS wal)::int8"
+    "(SELECT at - CASE WHEN at %% pg_catalog.pg_size_bytes(current_setting('wal_segment_size')) = 40 THEN 40 "
+    "WHEN at %% current_setting('wal_block_size')::int8 = 24 THEN 24 ELSE 0 END "
+    "FROM (SELECT pg_catalog.pg_wal_lsn_diff(pg_catalog.pg_current_wal_insert_lsn(), '0/0')::int8 AS at) AS wal)::int8"
 )
 PARTS_SQL: Final = (
     "SELECT n.nspname::text, c.relname::text, c.relreplident::text, i.relname::text "

@@ -83,3 +83,29 @@ async def _read_on(peer: PostgresPeer, after: Position, told: list[Transaction])
     async with aclosing(peer.stream(after)) as stream:  # type: ignore[type-var]
         async for transaction in stream:
             told.append(transaction)
+
+
+def test_f24_a_record_that_reaches_into_the_next_page_stands_before_the_end_of_history() -> None:
+    """16 bytes of a record behind a page's header of 24 look like the header of 40 that a segment begins with."""
+
+    async def work() -> None:
+        async with database(COUNTS) as base:
+            peer, _ = await base.ready("counts")
+            with base.server.connect(base.name) as program:
+
+                def end_after(size: int) -> int:
+                    text = "SELECT pg_wal_lsn_diff(pg_logical_emit_message(false, 't', repeat('x', %s)), '0/0')::int8"
+                    return int(program.execute(text, (size,)).fetchall()[0][0])
+
+                for _ in range(200):
+                    first, second = end_after(800), end_after(800)
+                    overhead = second - first - 800
+                    room = 8192 - second % 8192
+                    if 0 < overhead < 200 and room + 16 > overhead:
+                        end = end_after(room + 16 - overhead)
+                        if end % 8192 == 40 and end % 2**24 != 40:
+                            assert (await peer.position()).major >= end
+                            return
+            raise AssertionError("no record ended 16 bytes into a page")
+
+    story(work)
