@@ -2,6 +2,7 @@
 
 import math
 from contextlib import suppress
+from decimal import Decimal
 from typing import TypeAlias
 
 import msgspec
@@ -9,7 +10,7 @@ import msgspec
 from syncline.model.errors import UsageError
 from syncline.model.value import INTEGER_MAX, INTEGER_MIN, Key, Tagged, Value
 
-Rank: TypeAlias = tuple[int, float | int | bytes]
+Rank: TypeAlias = tuple[int, float | int | Decimal | bytes]
 
 
 def _rank(value: Value) -> Rank:
@@ -19,6 +20,9 @@ def _rank(value: Value) -> Rank:
         case Tagged("real", text):
             number = float(text)
             return 1, math.inf if math.isnan(number) else number  # NaN, where an engine knows it, is the largest
+        case Tagged("decimal", text):
+            exact = Decimal(text)
+            return 1, math.inf if exact.is_nan() else exact
         case Tagged("rawtext", text):
             return 2, bytes.fromhex(text)
         case Tagged(kind, text):

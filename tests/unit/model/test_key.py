@@ -42,6 +42,21 @@ def value_of(native: object) -> Value:
     return real(native) if isinstance(native, float) else native  # type: ignore[return-value]
 
 
+def test_d27_decimals_stand_among_the_other_numbers() -> None:
+    keys: list[Key] = [
+        (Tagged("decimal", "-100000000000000000000"),),
+        (-(2**63),),
+        (3,),
+        (Tagged("decimal", "12345678901234.56789"),),
+        (Tagged("real", "12345678901234.75"),),
+        (Tagged("decimal", "9999999999999999999"),),
+        (Tagged("decimal", "10000000000000000000"),),
+        (Tagged("real", "inf"),),
+        ("1",),
+    ]
+    assert all(order(one) < order(other) for one, other in pairwise(keys))
+
+
 @settings(max_examples=120, deadline=None)
 @given(st.lists(st.tuples(NATIVE, NATIVE), max_size=12))
 @example([(("?", 2**53 + 1), ("?", None)), (("?", 2.0**53), ("?", None)), (("?", 2**53), ("?", None))])

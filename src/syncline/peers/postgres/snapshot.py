@@ -15,13 +15,14 @@ from syncline.model.errors import PeerChanged
 from syncline.model.key import order
 from syncline.model.schema import Collection
 from syncline.model.stamp import Offset, Position
-from syncline.model.value import Key, Row, Value
+from syncline.model.value import Key, Row
 from syncline.peers.postgres.columns import column_reader_of
 from syncline.peers.postgres.connect import Connection, Place
 from syncline.peers.postgres.convert import Type, form_of, store
 from syncline.peers.postgres.features import STATE, quote
 from syncline.peers.postgres.footprint import END, position
 from syncline.peers.postgres.inspect import Catalog, catalogs
+from syncline.peers.postgres.ranges import compared, term
 from syncline.peers.storing import Unstorable
 
 _FLUSHED = "pg_catalog.pg_wal_lsn_diff(pg_catalog.pg_current_wal_flush_lsn(), '0/0')::int8"
@@ -72,18 +73,12 @@ class Source(NamedTuple):
     @property
     def terms(self) -> list[str]:
         """What sorts the keys: as model.key.order does."""
-        return [_term(quote(name), self.types[place]) for name, place in zip(self.key, self.key_places, strict=True)]
+        return [term(quote(name), self.types[place]) for name, place in zip(self.key, self.key_places, strict=True)]
 
     @property
     def select(self) -> str:
         """The SELECT up to its conditions."""
         return f"SELECT {', '.join(map(quote, self.columns))} FROM {self.table}"
-
-
-def _term(text: str, kind: Type) -> str:
-    if kind.ordered:
-        return text
-    return f'{text}::text COLLATE "C"'
 
 
 async def source_of(connection: Connection, place: Place, collection: Collection) -> Source:
@@ -105,21 +100,13 @@ def key_range(source: Source, after: Key | None, upto: Key | None) -> tuple[str,
     params: list[str | None] = []
     for key, operator in ((after, ">"), (upto, "<=")):
         if key is not None:
-            holders = []
-            for value, place in zip(key, source.key_places, strict=True):
-                kind = source.types[place]
-                holders.append(_term(f"%s::{kind.name}" if kind.ordered else "%s", kind))
-                params.append(_bound(value, kind))
-            conditions.append(f"({', '.join(source.terms)}) {operator} ({', '.join(holders)})")
+            names = map(quote, source.key)
+            kinds = (source.types[place] for place in source.key_places)
+            sides = [compared(*one) for one in zip(names, key, kinds, strict=True)]
+            params += [side.param for side in sides if "%s" in side.bound]
+            left, right = ", ".join([side.term for side in sides]), ", ".join([side.bound for side in sides])
+            conditions.append(f"({left}) {operator} ({right})")
     return f" WHERE {' AND '.join(conditions)}" if conditions else "", params
-
-
-def _bound(value: Value, kind: Type) -> str | None:
-    """A key of another peer as this one compares it. What it cannot hold sorts where its text does, if it sorts by text."""
-    try:
-        return store(value, kind)
-    except Unstorable:
-        return str(value).replace("\0", "") if not kind.ordered else None
 
 
 async def read_block(
