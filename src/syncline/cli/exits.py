@@ -19,6 +19,7 @@ from syncline.model.errors import (
     MergeError,
     MissingTable,
     NoKey,
+    NotInstalled,
     PeerError,
     Problem,
     SynclineError,
@@ -42,7 +43,7 @@ class Exit(IntEnum):
     INTERRUPTED = 130
 
 
-_UNUSABLE = {kind.code[:5] for kind in (PeerError, LogError, CodecError)}
+_UNUSABLE = {kind.code[:5] for kind in (PeerError, LogError, CodecError, NotInstalled)}
 # A bug first; then what keeps everything from being looked at: the text before the peers, the peers before their tables.
 _GRAVEST = (Exit.BUG, Exit.USAGE, Exit.UNUSABLE, Exit.DIFFERENT)
 

@@ -2,6 +2,7 @@
 
 import time
 from collections import deque
+from collections.abc import Mapping
 from types import TracebackType
 from typing import Any, Self
 
@@ -20,7 +21,8 @@ STORY_LINES = 9
 class Board:
     """Draws on a terminal; on anything else it prints the story line by line."""
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Console, kinds: Mapping[str, str]) -> None:
+        self._kinds = kinds  # of databases, by office
         self._console = console
         self._live = Live(console=console, auto_refresh=False, transient=True) if console.is_terminal else None
         self._story: deque[str] = deque(maxlen=STORY_LINES)
@@ -58,8 +60,9 @@ class Board:
 
     def _picture(self, status: Report, written: dict[str, tuple[int, int]]) -> Group:
         table = Table(title="three offices, one log", title_justify="left", expand=False)
-        for name in ("office", "state", "transactions", "writes", "behind", "parked"):
-            table.add_column(name, justify="left" if name in ("office", "state") else "right")
+        for name in ("office", "database", "state", "transactions", "writes", "behind", "parked"):
+            words = name in ("office", "database", "state")
+            table.add_column(name, justify="left" if words else "right", no_wrap=True)
         peers = status.get("peers", {})
         for office, (transactions, writes) in written.items():
             peer = peers.get(office, {})
@@ -68,7 +71,10 @@ class Board:
             parked = sum(one["parked"] for one in collections)
             state = peer.get("state", "?") if status else "hub down"
             style = {"live": "green", "paused": "yellow"}.get(state, "red")
-            table.add_row(office, Text(state, style=style), f"{transactions:,}", f"{writes:,}", f"{behind:,}", str(parked))
+            kind = self._kinds.get(office, "")
+            table.add_row(
+                office, kind, Text(state, style=style), f"{transactions:,}", f"{writes:,}", f"{behind:,}", str(parked)
+            )
         rules = ", ".join(f"{rule} {count}" for rule, count in sorted(status.get("rules", {}).items())) or "none yet"
         log = status.get("log", {})
         facts = Text(f"conflicts by rule: {rules}\nlog: {log.get('head', 0):,} entries, {log.get('bytes', 0) / 1024:,.0f} KiB")

@@ -1,11 +1,13 @@
 """The demonstration: join, write everywhere, cut one office off, kill -9, bring all back, compare, and count what was lost."""
 
 import asyncio
+import signal
 import tempfile
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,7 @@ from syncline.config.load import load
 from syncline.demo import ledger
 from syncline.demo.board import Board
 from syncline.demo.prove import equal, recorded_losers
-from syncline.demo.stage import OFFICES, Stage
+from syncline.demo.stage import NAMES, OFFICES, SQLITE, Stage
 from syncline.hub.space_hub import SpaceHub
 from syncline.model.errors import SynclineError
 from syncline.model.event import Event
@@ -58,12 +60,16 @@ class Show:
         for place, office in enumerate(OFFICES):
             stage.start_writer(office, seconds, seed=place + 1)
         cut, victim = OFFICES[2], OFFICES[1]
+        reborn = [(office, stage.kind(office)) for office in (victim, cut) if stage.kind(office) != SQLITE]
         acts: list[tuple[float, str, Callable[[], Awaitable[object]]]] = [
             (0.20, f"{cut} is cut off; people there go on writing", lambda: self._cut(cut)),
             (0.40, f"kill -9 hits the writer of {victim}, which is started again", lambda: self._kill_writer(victim, begun)),
             (0.55, "kill -9 hits the hub, in the middle of its work", self._kill_hub),
             (0.70, f"{cut} is back, with everything written there meanwhile", lambda: self.hub.resume(cut, False, None)),
         ]
+        for number, (office, kind) in enumerate(reborn):
+            line = f"kill -9 hits {office}'s {NAMES[kind]} server, which is started again"
+            acts.append((0.80 + 0.08 * number, line, partial(self._kill_server, office)))
         for share, line, act in acts:
             await self._watch(begun + share * seconds - time.monotonic())
             self.board.say(line)
@@ -77,6 +83,9 @@ class Show:
     async def _kill_writer(self, office: str, begun: float) -> None:
         await asyncio.to_thread(self.stage.kill_writer, office)
         self.stage.start_writer(office, max(0.5, begun + self.stage.seconds - time.monotonic()), seed=101)
+
+    async def _kill_server(self, office: str) -> None:
+        await asyncio.to_thread(self.stage.kill_server, office)
 
     async def _kill_hub(self) -> None:
         await asyncio.to_thread(self.stage.kill_hub)
@@ -133,7 +142,7 @@ class Show:
 
     async def _report(self, status: Report) -> Report:
         stage = self.stage
-        files = {office: stage.file(office) for office in OFFICES}
+        files = {office: stage.place(office) for office in OFFICES}
         same, rows = await asyncio.to_thread(equal, list(files.values()))
         losers, rules = await recorded_losers(str(stage.folder / "demo.log.db"))
         ledgers = {office: stage.ledger(office) for office in OFFICES}
@@ -153,6 +162,7 @@ class Show:
             "rows": rows,
             "rows_at_start": self.rows,
             "peers": list(OFFICES),
+            "kinds": {office: stage.kind(office) for office in OFFICES},
             "cuts": self.cuts,
             "kills": stage.kills,
             "log_entries": status["log"]["head"],
@@ -161,20 +171,28 @@ class Show:
         }
 
 
-def run_demo(seconds: float, as_json: bool, keep: Path | None) -> Report:
-    """Play for about `seconds` of writing. Draws on the terminal unless `as_json`. The report; raises SynclineError."""
+def run_demo(seconds: float, as_json: bool, keep: Path | None, kinds: tuple[str, ...] = ()) -> Report:
+    """Play for about `seconds` of writing. Draws on the terminal unless `as_json`. The report; raises SynclineError.
+
+    `kinds`: of servers that offices are on. Whatever was started is ended, also at Ctrl-C and SIGTERM.
+    """
     with ExitStack() as stack:
+        before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+        stack.callback(signal.signal, signal.SIGTERM, before)
         folder = keep or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="syncline-demo-")))
         folder.mkdir(parents=True, exist_ok=True)
         if any(folder.iterdir()):
             raise SynclineError("the folder for the demo is not empty", folder=folder, hint="name a new one")
-        stage = Stage(folder, seconds, WRITER_RATE)
+        stage = Stage(folder, seconds, WRITER_RATE, kinds)
         stack.callback(stage.close)
-        board = stack.enter_context(Board(Console(stderr=True, quiet=as_json)))
+        board = stack.enter_context(Board(Console(stderr=True, quiet=as_json), {one: stage.kind(one) for one in OFFICES}))
         return asyncio.run(_play(stage, board, kept=keep is not None))
 
 
 async def _play(stage: Stage, board: Board, *, kept: bool) -> Report:
+    if stage.kinds:
+        board.say(f"starting private servers: {', '.join(NAMES[kind] for kind in dict.fromkeys(stage.kinds))}")
+        await asyncio.to_thread(stage.start_servers)
     board.say(f"building three offices in {stage.folder}")
     rows = await asyncio.to_thread(stage.build)
     board.say(f"{OFFICES[0]} has {rows:,} rows of OurAirports data; {OFFICES[1]} and {OFFICES[2]} are empty")

@@ -1,4 +1,7 @@
-"""The stage: three offices' files, the configuration, and the processes around them (hub, writers). Starts and stops them."""
+"""The stage: three offices' databases, the configuration, and the processes around them (servers, hub, writers).
+
+Starts and stops them. Offices are SQLite files, but for those that are to be on servers.
+"""
 
 import os
 import signal
@@ -9,16 +12,19 @@ from pathlib import Path
 from typing import Final
 
 from syncline.demo import dataset, record
+from syncline.demo.servers.open import make_server
+from syncline.demo.servers.process import ServerProcess
 
 OFFICES: Final = ("lisbon", "nairobi", "osaka")
+MOVED: Final = ("nairobi", "osaka", "lisbon")  # the order in which offices move to servers
+SQLITE: Final = "sqlite"
+NAMES: Final = {SQLITE: "SQLite", "postgres": "PostgreSQL", "mariadb": "MariaDB"}
 CONFIG: Final = """\
 # The demo's space: three offices that keep the same navigation aids, frequencies and countries.
 space: demo
 log: demo.log.db
 peers:
-  lisbon:  sqlite:///lisbon.db
-  nairobi: sqlite:///nairobi.db
-  osaka:   sqlite:///osaka.db
+{peers}
 collections:
   countries:
     merge: {default: newest}
@@ -40,6 +46,9 @@ class Stage:
     folder: Path
     seconds: float
     rate: float
+    kinds: tuple[str, ...] = ()  # of servers, for the offices in the order of MOVED
+    servers: dict[str, ServerProcess] = field(default_factory=dict)  # by kind
+    addresses: dict[str, str] = field(default_factory=dict)  # of offices on servers
     hub: subprocess.Popen[bytes] | None = None
     writers: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
     kills: int = 0
@@ -49,19 +58,41 @@ class Stage:
         """The configuration file."""
         return self.folder / "demo.yaml"
 
-    def file(self, office: str) -> Path:
-        """An office's SQLite file."""
-        return self.folder / f"{office}.db"
+    def kind(self, office: str) -> str:
+        """What kind of database an office has."""
+        return dict(zip(MOVED, self.kinds, strict=False)).get(office, SQLITE)
+
+    def place(self, office: str) -> Path | str:
+        """An office's SQLite file, or the address of its database."""
+        return self.addresses.get(office) or self.folder / f"{office}.db"
+
+    def server(self, office: str) -> ServerProcess:
+        """The server of an office that is on one."""
+        return self.servers[self.kind(office)]
 
     def ledger(self, office: str) -> Path:
         """An office's ledger."""
         return self.folder / f"{office}.ledger.jsonl"
 
+    def start_servers(self) -> None:
+        """Start a server of each kind, with a database for each of its offices. Raises NotInstalled, ServerFailed."""
+        for kind in dict.fromkeys(self.kinds):
+            self.servers[kind] = make_server(kind)
+        for office in MOVED[: len(self.kinds)]:
+            self.addresses[office] = self.server(office).create(office)
+
     def build(self) -> int:
-        """Make the files: the first office has the data, the others are empty. How many rows there are."""
-        self.config.write_text(CONFIG, encoding="utf-8")
-        counts = [dataset.build(self.file(office), filled=office == OFFICES[0]) for office in OFFICES]
+        """Make the tables: the first office has the data, the others are empty. How many rows there are."""
+        peers = [f"  {f'{office}:':8} {self.addresses.get(office) or f'sqlite:///{office}.db'}" for office in OFFICES]
+        self.config.write_text(CONFIG.replace("{peers}", "\n".join(peers)), encoding="utf-8")
+        counts = [dataset.build(self.place(office), filled=office == OFFICES[0]) for office in OFFICES]
         return sum(counts)
+
+    def kill_server(self, office: str) -> None:
+        """kill -9 of an office's server with all its processes; then it is started again on what it left."""
+        self.server(office).kill()
+        self.kills += 1
+        self.server(office).start()
 
     def start_hub(self) -> None:
         """Start `syncline run` as a process of its own."""
@@ -86,7 +117,7 @@ class Stage:
 
     def start_writer(self, office: str, seconds: float, seed: int) -> None:
         """Start an office's writer process."""
-        words = ["--db", str(self.file(office)), "--office", office, "--ledger", str(self.ledger(office))]
+        words = ["--db", str(self.place(office)), "--office", office, "--ledger", str(self.ledger(office))]
         words += ["--seconds", f"{seconds:.3f}", "--seed", str(seed), "--rate", str(self.rate)]
         self.writers[office] = self._start(f"writer-{office}", "syncline.demo.writers", *words)
 
@@ -106,11 +137,13 @@ class Stage:
                 process.wait()
 
     def close(self) -> None:
-        """Stop every process that still runs."""
+        """Stop every process that still runs, and remove what servers left."""
         for process in (*self.writers.values(), *([self.hub] if self.hub else [])):
             if process.poll() is None:
                 process.kill()
                 process.wait()
+        for server in self.servers.values():
+            server.remove()
 
     def written(self) -> dict[str, tuple[int, int]]:
         """Transactions and writes so far, by office."""

@@ -68,6 +68,10 @@ class ServerProcess:
         """Open a session and close it. Raises what REFUSED names as long as the server does not answer."""
         raise NotImplementedError
 
+    def create(self, name: str) -> str:
+        """Make an empty database; its address."""
+        raise NotImplementedError
+
     @property
     def data(self) -> Path:
         """The data folder."""
