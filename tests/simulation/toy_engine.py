@@ -11,6 +11,7 @@ import msgspec
 
 from syncline.engine.clock import Clock
 from syncline.log.protocol import Log
+from syncline.merge.transact import replaced
 from syncline.model.change import Change, Transaction, Verdict
 from syncline.model.conflict import Conflict, Side
 from syncline.model.entry import Entry, Kind
@@ -57,7 +58,7 @@ class Fold:
         trial = Fold(self.defects)
         trial.rows, trial.stamps, trial.dead = dict(self.rows), dict(self.stamps), dict(self.dead)
         made: list[Change] = []
-        for change in transaction.changes:
+        for change in replaced(transaction.changes):
             outcome = trial.settle_one(transaction, change)
             if outcome is not None:
                 made.append(outcome)
