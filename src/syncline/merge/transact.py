@@ -2,7 +2,7 @@
 
 from syncline.merge.policy import RuleBook
 from syncline.merge.resolve import Arrival, resolve
-from syncline.merge.view import View, is_plain
+from syncline.merge.view import Record, Slot, View, is_plain
 from syncline.merge.window import Window
 from syncline.model.block import Block
 from syncline.model.change import Change, Transaction
@@ -68,7 +68,7 @@ def _is_free(window: Window, block: Block, peer: str, time: Micros) -> bool:
     first, _ = block.span(time)
     for key in block.keys:
         slot = slots.get(key)
-        if slot is not None and not (not isinstance(slot, View) and slot.peer == peer and slot.time <= first):
+        if slot is not None and not _precedes(slot, key, peer, first):
             return False
     return True
 
@@ -81,9 +81,18 @@ def _undisturbed(window: Window, changes: tuple[Change, ...], peer: str, time: M
             collection = change.collection
             slots = window.of(collection)
         slot = slots.get(change.key)
-        if slot is not None and not (not isinstance(slot, View) and slot.peer == peer and slot.time <= time):
+        if slot is not None and not _precedes(slot, change.key, peer, time):
             return False
     return True
+
+
+def _precedes(slot: Slot, key: Key, peer: str, time: Micros) -> bool:
+    """Whether a slot has only what this peer did itself up to a moment."""
+    if isinstance(slot, View) or slot.peer != peer:
+        return False
+    if slot.time <= time or isinstance(slot, Record):
+        return slot.time <= time
+    return all(slot.block.time(place, slot.entry_time) <= time for place in slot.block.places(key))
 
 
 def _record_plain(window: Window, changes: tuple[Change, ...], offset: Offset, peer: str, time: Micros) -> None:
