@@ -9,6 +9,7 @@ from typing import Final, TypeAlias
 from syncline.model import holds
 from syncline.model.errors import Advice, Problem, TablesDiffer
 from syncline.model.holds import NUMBERS, Holds
+from syncline.model.limits import VALUE_BYTES_MAX
 from syncline.model.schema import Column, Table
 from syncline.model.space import CollectionSpec, Direction
 
@@ -96,11 +97,12 @@ def _lacks(given: Holds, taken: Holds) -> Iterator[str]:
         yield f"more than {taken.fraction} digits after the second"
 
 
-def _most(given: Holds, unit: str) -> float:
-    """How long a text or blob may be, in the other's unit."""
+def _most(given: Holds, unit: str) -> int:
+    """How long a text or blob may be, in the other's unit: no longer than what travels at all."""
     if given.size is None:
-        return float("inf")
-    return given.size * _BYTES_A_CHARACTER if (given.unit, unit) == ("characters", "bytes") else given.size
+        return VALUE_BYTES_MAX
+    most = given.size * _BYTES_A_CHARACTER if (given.unit, unit) == ("characters", "bytes") else given.size
+    return min(most, VALUE_BYTES_MAX)
 
 
 def _numbers(given: Holds, taken: Holds) -> Iterator[str]:

@@ -75,6 +75,7 @@ def test_d10_d44_columns_of_kinds_that_never_fit_are_refused_once(here: Holds, t
         (forms(holds.REAL), forms(holds.INTEGER, holds.FRACTION, holds.REAL)),
         (forms(holds.INSTANT, fraction=6), forms(holds.INSTANT, fraction=6)),
         (INT8, INT8),
+        (TEXT, forms(holds.TEXT, size=2**32 - 1, unit="bytes")),
     ],
 )
 def test_columns_that_fit_or_of_which_nothing_is_known_are_passed_over(here: Holds, there: Holds) -> None:
