@@ -15,14 +15,15 @@ from syncline.model.errors import PeerChanged
 from syncline.model.forms import PLAIN
 from syncline.model.schema import Collection
 from syncline.model.stamp import Offset, Position
-from syncline.model.value import Key, Row, Tagged, Value
+from syncline.model.value import Key, Row, Value
 from syncline.peers.mysql import history
 from syncline.peers.mysql.columns import column_reader_of
 from syncline.peers.mysql.connect import Connection, Place, fetch, read
-from syncline.peers.mysql.convert import Type, literal, quoted, selected
+from syncline.peers.mysql.convert import Type, literal, selected
 from syncline.peers.mysql.features import STATE, Server, quote
 from syncline.peers.mysql.history import Spot
 from syncline.peers.mysql.inspect import catalogs
+from syncline.peers.mysql.ranges import Compared, compared, term
 from syncline.peers.storing import Unstorable
 
 _BEGIN: Final = "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY"
@@ -68,17 +69,13 @@ class Source(NamedTuple):
     @property
     def terms(self) -> list[str]:
         """What sorts the keys: as model.key.order does."""
-        return [_term(quote(name), self.types[place]) for name, place in zip(self.key, self.key_places, strict=True)]
+        return [term(quote(name), self.types[place]) for name, place in zip(self.key, self.key_places, strict=True)]
 
     @property
     def select(self) -> str:
         """The SELECT up to its conditions."""
         named = (selected(quote(name), kind) for name, kind in zip(self.columns, self.types, strict=True))
         return f"SELECT {', '.join(named)} FROM {self.table}"
-
-
-def _term(text: str, kind: Type) -> str:
-    return text if kind.ordered else f"CAST(CONVERT({text} USING utf8mb4) AS BINARY)"
 
 
 def source_of(connection: Connection, server: Server, place: Place, collection: Collection) -> Source:
@@ -96,43 +93,20 @@ def source_of(connection: Connection, server: Server, place: Place, collection: 
 def key_range(source: Source, after: Key | None, upto: Key | None) -> bytes:
     """The WHERE clause of a key range: written out column by column, as only that is looked up in an index."""
     conditions = []
-    for key, operator in ((after, ">"), (upto, "<")):
+    for key, operator in ((after, b">"), (upto, b"<")):
         if key is not None:
             kinds = (source.types[place] for place in source.key_places)
-            bounds = [_bound(value, kind) for value, kind in zip(key, kinds, strict=True)]
-            conditions.append(_beyond([term.encode() for term in source.terms], bounds, operator.encode()))
+            sides = [compared(*one) for one in zip(map(quote, source.key), key, kinds, strict=True)]
+            conditions.append(_beyond(sides, operator))
     return b" WHERE " + b" AND ".join(conditions) if conditions else b""
 
 
-def _beyond(terms: Sequence[bytes], bounds: Sequence[bytes], operator: bytes) -> bytes:
-    term, bound = terms[0], bounds[0]
-    if len(terms) == 1:
+def _beyond(sides: Sequence[Compared], operator: bytes) -> bytes:
+    term, bound = sides[0]
+    if len(sides) == 1:
         return b"%s %s%s %s" % (term, operator, b"=" if operator == b"<" else b"", bound)
-    rest = _beyond(terms[1:], bounds[1:], operator)
+    rest = _beyond(sides[1:], operator)
     return b"%s %s= %s AND (%s %s %s OR (%s = %s AND %s))" % (term, operator, bound, term, operator, bound, term, bound, rest)
-
-
-def _bound(value: Value, kind: Type) -> bytes:
-    """A key of another peer as this one compares it. What it cannot hold sorts where its text or its number does."""
-    if kind.ordered:
-        try:
-            return literal(value, kind)
-        except Unstorable:
-            pass
-    match value:
-        case int():
-            return b"%d" % value
-        case bytes():
-            return b"x'" + value.hex().encode() + b"'"
-        case Tagged("real" | "decimal", text) if kind.ordered and not kind.is_text:
-            return text.encode() if text.lstrip("-+").replace(".", "").isdigit() else b"0"
-        case str(text) if kind.base == "time" and kind.scale:
-            whole, _, fraction = text.partition(".")
-            return quoted(f"{whole}.{fraction:0<{kind.scale}}")  # as the server's own text of a TIME has it
-        case Tagged(_, text) | str(text):
-            return quoted(text.encode(errors="replace").decode())
-        case _:
-            return b"NULL"
 
 
 def read_range(
