@@ -16,7 +16,7 @@ from syncline.mapping.fit import advise
 from syncline.mapping.plan import outline
 from syncline.merge.policy import Rules
 from syncline.merge.rules_build import build_rules
-from syncline.model.errors import ConfigError, PeerError, Problem, UsageError
+from syncline.model.errors import Advice, ConfigError, PeerError, Problem, UsageError
 from syncline.model.schema import Collection, Table
 from syncline.model.space import CollectionSpec, Direction, Space
 from syncline.model.words import counted
@@ -184,6 +184,15 @@ def advice(space: Space, asked: Asked) -> list[Problem]:
         found += advise(spec, {peer: table for peer, table in tables.items() if table is not None})
     for one in found:
         one.file = space.path
+    return found
+
+
+async def peers_advice(asked: Asked, plan: Plan) -> list[Problem]:
+    """What would be better at the peers, but need not be."""
+    found: list[Problem] = []
+    for name in asked.tables:
+        there = [one for one in plan.collections.values() if one.table_at(name) in asked.tables[name]]
+        found += [Advice(sentence, peer=name) for sentence in await asked.peers[name].advice(there)]
     return found
 
 

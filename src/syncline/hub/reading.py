@@ -11,7 +11,7 @@ from syncline.engine.core import Plan
 from syncline.engine.identity import verify_identity
 from syncline.engine.state import Stage, State
 from syncline.hub import at_rest, dry, records
-from syncline.hub.build import Asked, advice, against, ask, dismiss, failures, refuse, waiting_columns
+from syncline.hub.build import Asked, advice, against, ask, dismiss, failures, peers_advice, refuse, waiting_columns
 from syncline.hub.operations import report_verify
 from syncline.hub.pipeline import resting
 from syncline.log.reading import SqliteReader
@@ -83,9 +83,9 @@ class Reading:
         asked = await ask(self._space)
         try:
             state = await self.state()
-            _, problems = await against(self._space, asked, state.columns)
+            plan, problems = await against(self._space, asked, state.columns)
             waiting = waiting_columns(self._space, asked, state.columns)
-            advised = advice(self._space, asked)
+            advised = [*advice(self._space, asked), *await peers_advice(asked, plan)]
             return [*problems, *waiting, *failures(self._space, asked, state).values(), *advised]
         finally:
             await dismiss(asked)

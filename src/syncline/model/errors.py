@@ -194,7 +194,7 @@ class MissingTable(Problem):
 
 
 class Advice(Problem):
-    """Nothing stands against it; but a column cannot hold some values that another peer's can. `check` and `plan` list it."""
+    """Nothing stands against it; but something could be better, or a column cannot hold some of the others' values."""
 
     code = "SYN-C21"
 

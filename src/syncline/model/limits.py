@@ -77,6 +77,8 @@ SNAPSHOT_BYTES_MAX: Final = 12 * 1024 * 1024  # of one range, about
 COMPARE_ROWS_MAX: Final = 5_000
 STATUS_CHANGES_MAX: Final = 10_000  # uncaptured changes that `status` counts at one peer before it says "or more"
 
+SLOT_KEPT_BYTES_MAX: Final = 1024 * 1024 * 1024  # of a server's log kept for us, before `check` says so
+
 # Time
 POLL_SECONDS: Final = 0.07
 BUSY_SECONDS: Final = 10.0

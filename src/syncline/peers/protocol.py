@@ -104,6 +104,10 @@ class Peer(Protocol):
         """Every unmet precondition, with the statement that fixes it."""
         ...
 
+    async def advice(self, collections: Sequence[Collection]) -> list[str]:
+        """What would be better at this peer, but need not be: a sentence each, with what to do."""
+        ...
+
     async def setup(self, collections: Sequence[Collection]) -> Identity:
         """Create or bring up to date our footprint (changelog, triggers, watermark); idempotent."""
         ...

@@ -92,6 +92,10 @@ class SimNetPeer:
         """See the protocol."""
         return await self._call("check", lambda: self._peer.check(collections))
 
+    async def advice(self, collections: Sequence[Collection]) -> list[str]:
+        """See the protocol."""
+        return await self._call("advice", lambda: self._peer.advice(collections))
+
     async def setup(self, collections: Sequence[Collection]) -> Identity:
         """See the protocol."""
         identity = await self._call("setup", lambda: self._peer.setup(collections))

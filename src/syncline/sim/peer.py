@@ -59,6 +59,10 @@ class SimPeer:
         """A simulated database meets every precondition."""
         return []
 
+    async def advice(self, collections: Sequence[Collection]) -> list[str]:
+        """Nothing could be better."""
+        return []
+
     async def setup(self, collections: Sequence[Collection]) -> Identity:
         """Install the footprint; idempotent."""
         self.database.set_up([collection.name for collection in collections])
