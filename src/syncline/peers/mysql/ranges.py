@@ -46,8 +46,7 @@ def compared(name: str, value: Value, kind: Type) -> Compared:
             return Compared(name.encode(), literal(value, kind))
     if own == _TEXT and isinstance(held, bytes):
         bound = _padded(value, kind) if isinstance(value, str) and kind.base == "time" else b"x'" + held.hex().encode() + b"'"
-        text = f"LPAD(BIN({name}), {kind.size}, '0')" if kind.base == "bit" else name
-        return Compared(f"CAST(CONVERT({text} USING utf8mb4) AS BINARY)".encode(), bound)
+        return Compared(f"CAST(CONVERT({_text(name, kind)} USING utf8mb4) AS BINARY)".encode(), bound)
     if isinstance(held, bytes):
         return Compared(name.encode(), b"x'" + held.hex().encode() + b"'")
     number = Decimal(value.text if isinstance(value, Tagged) else str(value))
@@ -56,6 +55,15 @@ def compared(name: str, value: Value, kind: Type) -> Compared:
     return Compared(
         name.encode(), f"{number:e}".encode() if isinstance(value, Tagged) and value.kind == "real" else f"{number:f}".encode()
     )
+
+
+def _text(name: str, kind: Type) -> str:
+    """A column's text as the model has it."""
+    if kind.base == "bit":
+        return f"LPAD(BIN({name}), {kind.size}, '0')"
+    if kind.base in {"datetime", "timestamp"} and kind.scale:
+        return f"TRIM(TRAILING '.' FROM TRIM(TRAILING '0' FROM {name}))"
+    return name
 
 
 def _padded(text: str, kind: Type) -> bytes:
