@@ -62,8 +62,8 @@ def _text(name: str, kind: Type) -> str:
     if kind.base == "bit":
         return f"LPAD(BIN({name}), {kind.size}, '0')"
     if kind.base in {"datetime", "timestamp"} and kind.scale:
-        return f"TRIM(TRAILING '.' FROM TRIM(TRAILING '0' FROM {name}))"
-    return name
+        name = f"TRIM(TRAILING '.' FROM TRIM(TRAILING '0' FROM {name}))"
+    return f"CONCAT({name}, '+00')" if kind.base == "timestamp" else name
 
 
 def _padded(text: str, kind: Type) -> bytes:
