@@ -39,7 +39,7 @@ def mixed(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Mixed]:
 def said(advice: list[Report]) -> dict[tuple[str, str], list[str]]:
     """Who cannot hold what, by peer and column."""
     found: dict[tuple[str, str], list[str]] = {}
-    for one in advice:
+    for one in (one for one in advice if "column" in one["where"]):
         assert one["code"] == "SYN-C21"
         place = (one["where"]["peer"], one["where"]["column"])
         found.setdefault(place, []).append(one["what"].removeprefix("it cannot hold "))
@@ -51,7 +51,7 @@ def test_d1_d5_d28_what_would_be_parked_is_told_before_anything_moves(mixed: Mix
     checked = mixed.space.verb("check").data
     assert (checked["ok"], checked["problems"]) == (True, [])
     assert said(checked["advice"]) == SAID
-    assert mixed.space.verb("plan").data["advice"] == checked["advice"]
+    assert said(mixed.space.verb("plan").data["advice"]) == SAID
     mixed.write("hq", "INSERT INTO things VALUES (1, 1.2345, 'fits', 1, 'x', NULL), (2, 1.25, 'fits', 2, 'x', '2024-02-29')")
     mixed.settle(code=None)
     assert [(row["key"], row["peer"], row["code"]) for row in mixed.space.parked()] == [([1], "munich", "rounded")]
@@ -67,8 +67,10 @@ def test_d28_init_proposes_the_table_and_writes_what_would_be_parked(mixed: Mixe
     assert {one["where"]["column"] for one in told.data["advice"]} == {"price", "name", "count", "label", "day"}
     text = out.read_text(encoding="utf-8")
     assert "it cannot hold more than 10 characters" in text
-    checked = Space.raw("check", str(out), "--json").data["advice"]
-    assert sorted(str(said([one])) for one in checked) == sorted(str(said([one])) for one in told.data["advice"])
+    checked, proposed = said(Space.raw("check", str(out), "--json").data["advice"]), said(told.data["advice"])
+    assert {place: sorted(lacks) for place, lacks in checked.items()} == {
+        place: sorted(lacks) for place, lacks in proposed.items()
+    }
 
 
 @pytest.mark.parametrize("mixed", [NEVER], indirect=True, ids=["never"])

@@ -12,6 +12,7 @@ PLACE: Final = ROOT / "docs/types.md"
 SHOWN_CHARS_MAX: Final = 44
 REASONS: Final = {
     "affinity": "SQLite's column would turn it into another type",
+    "check": "a check of the column refuses it",
     "charset": "a character is not in the column's character set",
     "not_a_number": "SQLite has no NaN",
     "not_utf8": "the text is not UTF-8",

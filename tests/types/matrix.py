@@ -103,7 +103,7 @@ class Matrix:
         self.kept = [one for one in self.kept if one.name not in self.outcome.refused]
         told = self._mixed.space.verb("check").data
         for one in told["advice"]:
-            if one["where"]["peer"] == "b":
+            if one["where"]["peer"] == "b" and "column" in one["where"]:
                 self.outcome.advised.setdefault(one["where"]["column"], []).append(one["what"])
 
     # -- writing ------------------------------------------------------------------------------------------------------------
