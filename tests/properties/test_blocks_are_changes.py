@@ -17,4 +17,5 @@ def test_p1_p2_p5_p7_a_story_told_by_columns_is_the_story_told_change_by_change(
     for seed in range(first, first + TOGETHER):
         story = TwoWays(seed).run()
         met.update(groups=story.groups, apart=story.apart, columns=story.by_columns, refused=story.refused)
-    assert min(met[name] for name in ("groups", "apart", "columns", "refused")) >= 5, met
+    assert min(met[name] for name in ("groups", "apart", "columns")) >= 10, met
+    assert met["refused"]

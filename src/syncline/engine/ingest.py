@@ -241,6 +241,7 @@ class Ingest:
             made += [
                 self._park(transaction, refusal, offset + place, since) for place, refusal in enumerate(transaction.refused)
             ]
+            made[:-1] = [msgspec.structs.replace(one, context=0) for one in made[:-1]]  # all are known with the last of them
             for entry in made:
                 self._take(entry)
         self._state.confirm(record, transaction.context)

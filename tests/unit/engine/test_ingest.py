@@ -63,6 +63,31 @@ def test_a_refusal_captured_again_does_not_park_again() -> None:
     bench.loop.run_until_complete(story())
 
 
+def test_rows_that_are_refused_again_in_one_apply_have_been_parked_since_the_first_time() -> None:
+    """Each is looked at before the watermark counts, which says of a retry that it went well if nothing else was said."""
+    bench = Bench()
+
+    async def story() -> None:
+        async with bench:
+            await bench.submit(*(wrote(key, key=key, peer="q") for key in (1, 2, 3)), saw(1, 5, 1, 2))
+            for key in (1, 2):
+                retry = (Change("c", (key,), None, (key, "x")),)
+                await bench.ingest.command(
+                    lambda offset, retry=retry: [Entry(offset, Kind.RETRY, changes=retry, to="p")]  # type: ignore[misc]
+                )
+            await bench.submit(saw(2, bench.log.head, 3, 1, 2))
+            since = {key: parked.since for (_, _, key), parked in bench.window.exceptions.items()}
+            assert since[1,] == since[2,] < since[3,]
+            assert {key: row.since for (_, _, key), row in bench.state.parked.items()} == since
+            assert {key: row.attempts for (_, _, key), row in bench.state.parked.items()} == {(1,): 2, (2,): 2, (3,): 1}
+            again = State()
+            for entry in bench.log.entries:
+                again.fold(entry)
+            assert {key: row.since for (_, _, key), row in again.parked.items()} == since
+
+    bench.loop.run_until_complete(story())
+
+
 def test_t4_all_refusals_of_one_apply_are_recorded_and_the_change_beside_them() -> None:
     bench = Bench()
 
