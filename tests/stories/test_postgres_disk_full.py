@@ -1,10 +1,5 @@
 """The disk of a server is full: nothing counts as there that is not, the others go on, and with space it goes on by itself."""
 
-import errno
-import os
-import shutil
-import subprocess
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -12,26 +7,16 @@ from typing import Final
 import pytest
 from tests.servers.postgres import Server, shared
 from tests.stories.mixed import Mixed, make
+from tests.stories.small_disk import fill, small_disk
 
 ROWS: Final = 20
-_DISK: Final = "size=256m,mode=755"
 _WAITING: Final = ("SYN-P07", "SYN-P02")  # full, or down: where its own log cannot be written PostgreSQL stops
 
 
 @pytest.fixture
 def disk() -> Iterator[Path]:
-    """A small disk of its own, where the server's user can get to."""
-    mount = shutil.which("mount")
-    if os.geteuid() != 0 or mount is None:
-        pytest.skip("only root can mount a small disk")
-    place = Path(tempfile.mkdtemp(prefix="syncline-disk-"))
-    made = subprocess.run([mount, "-t", "tmpfs", "-o", _DISK, "tmpfs", place], capture_output=True, text=True, check=False)
-    if made.returncode != 0:
-        place.rmdir()
-        pytest.skip(f"no small disk can be mounted here: {made.stderr.strip()}")
-    yield place
-    subprocess.run(["umount", "--lazy", place], check=True)
-    place.rmdir()
+    with small_disk("256m") as place:
+        yield place
 
 
 @pytest.fixture
@@ -45,26 +30,11 @@ def pair(disk: Path, tmp_path: Path) -> Iterator[Mixed]:
     server.remove()
 
 
-def _fill(disk: Path) -> Path:
-    """A file that takes all the space that is left."""
-    filler = disk / "filler"
-    with filler.open("wb") as file:
-        piece = 16 * 1024 * 1024
-        while piece:
-            try:
-                os.write(file.fileno(), bytes(piece))
-            except OSError as error:
-                if error.errno != errno.ENOSPC:
-                    raise
-                piece //= 2
-    return filler
-
-
 def test_f13_a_server_whose_disk_is_full_goes_on_when_there_is_space(pair: Mixed, disk: Path) -> None:
     pair.start()
     pair.write("hq", "UPDATE customers SET balance = balance + 1")
     pair.wait_equal()
-    filler = _fill(disk)
+    filler = fill(disk)
     wide = "(SELECT string_agg(md5(n::text || m::text), '') FROM generate_series(1, 300) AS m)"
     pair.write("munich", f"INSERT INTO customers (id, notes) SELECT n, {wide} FROM generate_series(100, 3099) AS n")
     pair.space.wait(lambda: pair.space.state("hq").startswith("waiting"), "hq is waited for")

@@ -77,7 +77,7 @@ def test_f26_f28_a_backup_that_was_brought_back(pair: Mixed, copied: Callable[[S
     server = pair.servers["hq"]
     backup = copied(server)
     pair.write("munich", "UPDATE customers SET balance = balance + 10", "INSERT INTO customers (id) VALUES (100)")
-    pair.write("hq", "UPDATE customers SET balance = balance + 1", "INSERT INTO customers (id) VALUES (200)")
+    pair.write("hq", "UPDATE customers SET balance = balance + 1 WHERE id < 100", "INSERT INTO customers (id) VALUES (200)")
     pair.space.wait(lambda: pair.balances("munich") == {11, 0}, "the increments of both arrive")
     pair.wait_equal()
     server.stop()

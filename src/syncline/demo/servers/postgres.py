@@ -44,16 +44,14 @@ class PostgresServer(ServerProcess):
         self.connect("postgres").close()
 
     def freeze(self) -> None:
-        """Stop all its processes where they stand: it takes connections, and answers nobody."""
-        if self.process is not None:
-            self.process.send_signal(signal.SIGSTOP)
-            self._signal_children(signal.SIGSTOP)
+        """See ServerProcess. All its processes."""
+        super().freeze()
+        self._signal_children(signal.SIGSTOP)
 
     def thaw(self) -> None:
-        """Let it go on after a freeze."""
-        if self.process is not None:
-            self._signal_children(signal.SIGCONT)
-            self.process.send_signal(signal.SIGCONT)
+        """See ServerProcess."""
+        self._signal_children(signal.SIGCONT)
+        super().thaw()
 
     def kill(self) -> None:
         """kill -9 of the server and of all its processes, as a power cut would leave it."""

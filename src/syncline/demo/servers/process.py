@@ -123,6 +123,16 @@ class ServerProcess:
         """End it in good order."""
         self._end(self.END)
 
+    def freeze(self) -> None:
+        """Stop it where it stands: it takes connections, and answers nobody."""
+        if self.process is not None:
+            self.process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let it go on after a freeze."""
+        if self.process is not None:
+            self.process.send_signal(signal.SIGCONT)
+
     def kill(self) -> None:
         """kill -9, as a power cut would leave it."""
         self._end(signal.SIGKILL)

@@ -9,16 +9,19 @@ import socket
 import ssl
 import struct
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing, contextmanager, suppress
+from functools import partial
 from typing import Any, Final, NamedTuple, TypeAlias, TypeVar
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 import pymysql
 from pymysql.constants import COMMAND
 
+from syncline.model import limits
 from syncline.model.errors import PeerBusy, PeerChanged, PeerDenied, PeerError, PeerFull, PeerUnreachable, PeerUnsafe
 from syncline.peers.mysql.features import Server, server_of
+from syncline.peers.mysql.pulse import State, Watch
 
 _T = TypeVar("_T")
 Connection: TypeAlias = Any  # pymysql.connections.Connection, which has no types of its own
@@ -33,6 +36,7 @@ _PINNED: Final = (
     "net_read_timeout = 600, lock_wait_timeout = 10, innodb_lock_wait_timeout = 1, unique_checks = 1",
     "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ WRITE",
 )
+_SESSION_SQL: Final = "SELECT COMMAND, TIME FROM information_schema.PROCESSLIST WHERE ID = %s"
 _OPTIONS: Final = ("insecure", "ssl_ca", "ssl_cert", "ssl_key", "unix_socket", "connect_timeout")
 _LOOPBACK: Final = frozenset({"", "localhost", "127.0.0.1", "::1"})
 _TRUE: Final = {"true": True, "1": True, "false": False, "0": False}
@@ -206,6 +210,7 @@ class Session:
         self.place, self.server = place, server
         self._connection, self._worker = connection, worker
         self._closed = False
+        self._looking: asyncio.Task[None] | None = None
 
     async def run(self, work: Callable[[Connection], _T]) -> _T:
         """Do something with the connection, after whatever it is doing. Given up, it still comes to its end there.
@@ -214,7 +219,17 @@ class Session:
         """
         if self._closed:
             raise PeerUnreachable("this session is closed", hint="it goes on by itself with another one", **self.place.where)
-        return await asyncio.get_running_loop().run_in_executor(self._worker, _whole, work, self._connection)
+        doing = self._worker.submit(_whole, work, self._connection)
+        timer = asyncio.get_running_loop().call_later(limits.PEER_SILENT_SECONDS, self._look_after, doing)
+        try:
+            return await asyncio.wrap_future(doing)
+        finally:
+            if doing.done():  # what was given up is looked after all the same: a close waits for it
+                timer.cancel()
+
+    def _look_after(self, doing: "Future[Any]") -> None:
+        watch = Watch(doing, partial(_state_of, self.place, self._connection.thread_id()), partial(_sever, self._connection))
+        self._looking = asyncio.create_task(watch.look())
 
     async def fetch(self, sql: str, params: Sequence[object] = ()) -> list[tuple[Any, ...]]:
         """The rows of a statement."""
@@ -236,6 +251,25 @@ def _whole(work: Callable[[Connection], _T], connection: Connection) -> _T:
         if connection.open:
             raise
         raise pymysql.err.OperationalError(2013, "the connection was lost") from error
+
+
+def _state_of(place: Place, number: int) -> State | None:
+    """What the server says of a session, over a connection of its own; None if it says nothing, or knows none. Blocking."""
+    seconds = limits.PEER_SILENT_SECONDS
+    try:
+        with closing(dial(place._replace(options=place.options | {"connect_timeout": str(seconds)}))) as connection:
+            connection._read_timeout = seconds
+            rows = fetch(connection, _SESSION_SQL, (number,))
+    except (pymysql.err.Error, OSError) as error:
+        told = number_of(error) if isinstance(error, pymysql.err.Error) else 0
+        return State(waits=False) if told and told not in _AWAY else None  # it answers, if only to say no
+    return State(waits=rows[0][0] == "Sleep" and float(rows[0][1]) >= seconds) if rows else None
+
+
+def _sever(connection: Connection) -> None:
+    """End the way to the server at once, so that whoever waits for an answer hears of it instead of waiting for ever."""
+    with suppress(OSError, AttributeError):  # it was closed meanwhile
+        connection._sock.shutdown(socket.SHUT_RDWR)
 
 
 def _close(connection: Connection) -> None:
