@@ -16,6 +16,9 @@ from syncline.model.event import Event
 
 Report = dict[str, Any]
 STORY_LINES = 9
+_COLUMNS = ("office", "database", "state", "transactions", "writes", "behind", "parked")
+_WORDS = ("office", "database", "state")
+_LEAST = {"database": 76, "transactions": 65, "parked": 50, "writes": 39}  # columns of a terminal that a column needs
 
 
 class Board:
@@ -43,7 +46,7 @@ class Board:
         told = f"{time.monotonic() - self._begun:6.1f} s  {line}"
         self._story.append(told)
         if self._live is None:
-            self._console.print(told, highlight=False)
+            self._console.print(told, highlight=False, soft_wrap=True)
         else:
             self.draw(*self._last)
 
@@ -59,23 +62,35 @@ class Board:
             self._live.update(self._picture(status, written), refresh=True)
 
     def _picture(self, status: Report, written: dict[str, tuple[int, int]]) -> Group:
+        names = _columns(self._console.width)
         table = Table(title="three offices, one log", title_justify="left", expand=False)
-        for name in ("office", "database", "state", "transactions", "writes", "behind", "parked"):
-            words = name in ("office", "database", "state")
-            table.add_column(name, justify="left" if words else "right", no_wrap=True)
-        peers = status.get("peers", {})
-        for office, (transactions, writes) in written.items():
-            peer = peers.get(office, {})
-            collections = peer.get("collections", {}).values()
-            behind = max((one["lag_entries"] for one in collections), default=0)
-            parked = sum(one["parked"] for one in collections)
-            state = peer.get("state", "?") if status else "hub down"
-            style = {"live": "green", "paused": "yellow"}.get(state, "red")
-            kind = self._kinds.get(office, "")
-            table.add_row(
-                office, kind, Text(state, style=style), f"{transactions:,}", f"{writes:,}", f"{behind:,}", str(parked)
-            )
+        for name in names:
+            table.add_column(name, justify="left" if name in _WORDS else "right", no_wrap=True)
+        for office, counts in written.items():
+            cells = self._cells(office, status, counts)
+            table.add_row(*(cells[name] for name in names))
         rules = ", ".join(f"{rule} {count}" for rule, count in sorted(status.get("rules", {}).items())) or "none yet"
         log = status.get("log", {})
         facts = Text(f"conflicts by rule: {rules}\nlog: {log.get('head', 0):,} entries, {log.get('bytes', 0) / 1024:,.0f} KiB")
         return Group(table, facts, Panel("\n".join(self._story), title="what happens", title_align="left"))
+
+    def _cells(self, office: str, status: Report, written: tuple[int, int]) -> dict[str, str | Text]:
+        """What is shown of an office, by column."""
+        peer = status.get("peers", {}).get(office, {})
+        collections = peer.get("collections", {}).values()
+        state = peer.get("state", "?") if status else "hub down"
+        counts = {
+            "transactions": written[0],
+            "writes": written[1],
+            "behind": max((one["lag_entries"] for one in collections), default=0),
+            "parked": sum(one["parked"] for one in collections),
+        }
+        shown: dict[str, str | Text] = {name: f"{number:,}" for name, number in counts.items()}
+        style = {"live": "green", "paused": "yellow"}.get(state, "red")
+        return shown | {"office": office, "database": self._kinds.get(office, ""), "state": Text(state, style=style)}
+
+
+def _columns(width: int) -> list[str]:
+    """The columns for which there is room, the least needed left out first."""
+    left_out = [name for name, least in _LEAST.items() if width < least]
+    return [name for name in _COLUMNS if name not in left_out]
