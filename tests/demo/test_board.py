@@ -33,7 +33,7 @@ def test_the_table_fits_and_no_cell_is_cut(width: int, columns: str) -> None:
         board.say("kill -9 hits nairobi's PostgreSQL server, which is started again")
         board.draw(STATUS, WRITTEN)
     lines = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]|\r", "", output.getvalue()).splitlines()
-    (head,) = {line for line in lines if line.startswith("┃")}
+    head = [line for line in lines if line.startswith("┃")][-1]
     assert max(map(len, lines)) <= width
     assert head.replace("┃", " ").split() == columns.split()
     assert not any("…" in line for line in lines)
