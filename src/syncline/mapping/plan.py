@@ -190,7 +190,8 @@ def _collations(spec: CollectionSpec, tables: Tables, key: tuple[str, ...]) -> I
             why = (
                 f"with COLLATE {column.collation} this peer takes different texts for one key; one row would overwrite another"
             )
-            hint = "declare the key column without COLLATE (a NOCASE index serves searches)"
+            exact = "utf8mb4_nopad_bin (at MySQL utf8mb4_0900_bin)" if "_" in column.collation else "nothing or BINARY"
+            hint = f"declare the key column with an exact collation, here {exact}; an index with another serves searches"
             where = {"collection": spec.name, "peer": peer, "column": name}
             yield TablesDiffer("the key is not compared exactly", why=why, hint=hint, line=line_of(spec, "key"), **where)
 

@@ -197,6 +197,12 @@ def test_d25_d26_a_key_that_is_not_compared_exactly_is_refused(collation: str) -
     assert all(f"COLLATE {collation}" in problem.why for problem in found)
 
 
+def test_d25_the_hint_names_a_collation_that_the_peer_knows() -> None:
+    for collation, exact in (("NOCASE", "BINARY"), ("utf8mb4_bin", "utf8mb4_nopad_bin")):
+        code = column("code", key_part=1, collation=collation)
+        assert all(exact in problem.hint for problem in refused(plan(spec(), {"a": table(code), "b": table(code)})))
+
+
 def test_d25_collations_do_not_matter_for_numbers_and_other_columns() -> None:
     number = column("id", Kind.INTEGER, key_part=1, collation="NOCASE")
     tables = dict.fromkeys("ab", table(number, column("x", collation="NOCASE")))

@@ -171,6 +171,8 @@ def test_x15_what_is_missing_is_said_with_the_statement_and_nothing_is_touched()
             with pytest.raises(PeerUnsafe, match="problems in the way"):
                 await peer.setup(collections)
             assert base.run("SELECT count(*) FROM pg_namespace WHERE nspname = 'syncline'") == [(0,)]
+            base.run(*(hint for found in hints.values() for hint in found if "OWNER TO" in hint))  # as it is printed
+            base.run("DROP OWNED BY sync_nobody CASCADE")
         base.server.run("postgres", "DROP ROLE sync_nobody")
 
     story(work)
