@@ -1,6 +1,7 @@
 """What befalls a MariaDB server that is kept equal with others: killed, cut off, restarted, its binary log purged or reset."""
 
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -165,6 +166,22 @@ def test_f22_reset_master_asks_for_a_rejoin(own: Mixed) -> None:
     assert "SYN-P06" in told.text
     own.space.verb("resume", "hq", "--rejoin")
     own.settle()
+    own.assert_equal()
+    assert _is_known(own, "unseen")
+
+
+def test_f22_a_join_that_finds_its_history_reset_begins_anew_without_a_hub(own: Mixed) -> None:
+    """Reset while it had the same file: only the reading of it tells, and by then the peer is joining."""
+    made = int(time.time())
+    own.space.wait(lambda: int(time.time()) > made, "another second has begun")
+    with own.servers["hq"].connect() as program:
+        program.query("RESET MASTER")
+    own.write("hq", "UPDATE customers SET name = 'unseen' WHERE id = 3")
+    codes = []
+    for _ in range(2):
+        own.space.verb("resume", "hq", "--rejoin")
+        codes.append(own.settle(code=None).code)
+    assert codes[-1] == 0
     own.assert_equal()
     assert _is_known(own, "unseen")
 

@@ -314,16 +314,19 @@ class Engine:
         await self._stage(name, {"stage": Stage.PAUSED.value})
         await self._stop(name)
 
-    async def resume(self, name: str, *, rejoin: bool = False, approve: bool = False, authority: str | None = None) -> None:
+    async def resume(
+        self, name: str, *, rejoin: bool = False, approve: bool = False, authority: str | None = None, broken: bool = False
+    ) -> None:
         """Let a paused or broken peer go on; `rejoin`: by compare-and-merge; `approve`: the mass change it was held for.
 
-        `authority`: at this rejoin, the peer whose rows stand in every collection.
+        `authority`: at this rejoin, the peer whose rows stand in every collection. `broken`: it was looked at, and its history
+        is not the one that the log knows, which a session that does not run cannot tell.
         """
         session, record = self._session(name), self.state.peer(name)
         _require_place(record, rejoin=rejoin)
         if approve:
             await self._stage(name, {"approved": self.state.head})
-        if rejoin and record.joined_at and not _is_joining(record, session):
+        if rejoin and record.joined_at and (broken or not _is_joining(record, session)):
             # what a join has settled already must not count twice, so one that broke off trusts no history
             again = record.footing is Stage.JOINING
             since = None if again else msgspec.to_builtins(record.position)

@@ -140,7 +140,8 @@ def handlers(space: Space, operations: Operations) -> Mapping[str, Handler]:
         return {"paused": body["peer"]}
 
     async def resume(body: Report) -> Report:
-        await engine.resume(body["peer"], rejoin=body["rejoin"], approve=body["approve"], authority=body["authority"])
+        words = {word: body[word] for word in ("rejoin", "approve", "authority")}
+        await engine.resume(body["peer"], **words, broken=body.get("broken", False))
         return {"resumed": body["peer"], "state": await operations.until_met(body["peer"])}
 
     async def leave(body: Report) -> Report:

@@ -6,6 +6,7 @@ none runs, an engine is started here for as long as the decision takes.
 
 import asyncio
 import getpass
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -17,7 +18,16 @@ from syncline.hub.operations import Operations
 from syncline.hub.reading import Reading
 from syncline.hub.serving import handlers, live_status, quiet, serving, until_idle, until_stopped
 from syncline.log.registry import is_served, log_exists, open_desk
-from syncline.model.errors import GuardTripped, LogBusy, LogFull, PeerError, SynclineError, UsageError
+from syncline.model.errors import (
+    GuardTripped,
+    LogBusy,
+    LogFull,
+    PeerChanged,
+    PeerError,
+    PeerRestored,
+    SynclineError,
+    UsageError,
+)
 from syncline.model.event import Listener
 from syncline.model.space import Space
 
@@ -112,10 +122,12 @@ class SpaceHub(Reading):
     async def resume(self, peer: str | None, rejoin: bool, authority: str | None, approve: bool = False) -> Report:
         """Let a peer, or all that can, take part again. Raises what stands against it if there is none."""
         served = self._is_served()
-        aside = await self._aside(peer, rejoin=rejoin, approve=approve, served=served)
+        looked = await self._look() if not (served or approve) else {}  # a running hub meets the peers itself
+        aside = await self._aside(peer, {} if rejoin else looked, rejoin=rejoin, served=served)
         resumed: dict[str, str] = {}
         for name in (name for name in self._names(peer) if name not in aside):
-            body = {"peer": name, "rejoin": rejoin, "authority": authority, "approve": approve}
+            broken = isinstance(looked.get(name), PeerRestored | PeerChanged)
+            body = {"peer": name, "rejoin": rejoin, "authority": authority, "approve": approve, "broken": broken}
             try:
                 resumed[name] = (await self._ask("resume", body, sessions=False))["state"]
             except (PeerError, GuardTripped, Refused) as error:
@@ -125,20 +137,26 @@ class SpaceHub(Reading):
         told = {name: error.as_json() for name, error in aside.items()}
         return {"resumed": list(resumed), "states": resumed, "aside": told, "hub": {"running": served}}
 
-    async def _aside(self, peer: str | None, *, rejoin: bool, approve: bool, served: bool) -> dict[str, SynclineError]:
+    async def _look(self) -> dict[str, SynclineError]:
+        """Why peers that nobody serves now cannot go on."""
+        if not log_exists(self._space.log):
+            return {}
+        state = await self.state()
+        async with self.reader() as reader:
+            looked = await at_rest.look(self._space, state, reader)
+        return {name: one.reason for name, one in looked.items() if one.reason is not None}
+
+    async def _aside(
+        self, peer: str | None, looked: Mapping[str, SynclineError], *, rejoin: bool, served: bool
+    ) -> dict[str, SynclineError]:
         """The peers that cannot simply go on, each with the reason and what helps."""
         state = await self.state()
         aside: dict[str, SynclineError] = {}
         for name in self._names(peer):
             if why := _without_place(state, name, rejoin=rejoin, served=served):
                 aside[name] = why
-        if not (served or rejoin or approve) and log_exists(self._space.log):  # a running hub meets the peer itself
-            async with self.reader() as reader:
-                looked = await at_rest.look(self._space, state, reader)
-            for name in self._names(peer):
-                reason = looked[name].reason if name in looked else None
-                if reason is not None and not reason.transient:
-                    aside.setdefault(name, reason)
+            elif name in looked and not looked[name].transient:
+                aside[name] = looked[name]
         return aside
 
     def _names(self, peer: str | None) -> list[str]:
