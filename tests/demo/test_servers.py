@@ -34,7 +34,12 @@ def folder() -> Iterator[Path]:
 def play(folder: Path, *words: str) -> subprocess.Popen[str]:
     """The demo as a process of its own, its temporary files in `folder`."""
     environment = os.environ | {"TMPDIR": str(folder)}
-    return subprocess.Popen([*WORDS, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
+    # a shell that starts the tests in the background has them, and what they start, ignore an interrupt
+    heard = (
+        "import runpy, signal; signal.signal(2, signal.default_int_handler); runpy.run_module('syncline', run_name='__main__')"
+    )
+    given = [WORDS[0], "-c", heard, *WORDS[3:], *words]
+    return subprocess.Popen(given, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
 
 
 def running(folder: Path) -> list[int]:

@@ -11,7 +11,7 @@ import msgspec
 from tests.proof.apply import Broken
 from tests.proof.audit import Ghost, judge
 from tests.proof.joining import BOTH, JOINED, THEIRS, Join, build, taken
-from tests.proof.words import KEY, NAMES, PEERS, Marked, Rows, Written, as_changes
+from tests.proof.words import KEY, NAMES, PEERS, Marked, Rows, Written, as_changes, folded
 
 from syncline.merge import transact
 from syncline.merge.policy import RuleBook
@@ -192,7 +192,7 @@ def _join(hub: Hub) -> Join:
 def _judged(hub: Hub, item: Written, entry: Entry, name: str, deletes: str) -> tuple[Ghost, ...]:
     ghosts = list(hub.ghosts)
     left = list(entry.changes)
-    for local in item.changes:
+    for local in folded(item.changes, len(left)):
         key = NAMES[local.place]
         change = left.pop(0) if left and left[0].collection == key else None
         ghosts[local.place] = judge(ghosts[local.place], local, change, name, entry.offset, deletes)

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from tests.proof.apply import Broken
 from tests.proof.audit import Ghost, after, judge
-from tests.proof.words import KEY, NAMES, PEERS, A, Written, as_changes
+from tests.proof.words import KEY, NAMES, PEERS, A, Written, as_changes, folded
 
 from syncline.engine.range_merge import Own, RangeRows, merge_range
 from syncline.merge import transact
@@ -94,7 +94,7 @@ def build(join: Join, window: Window, book: RuleBook, ghost: Ghost, offset: int,
         place = offset + len(made)
         late = Transaction(name, Position(item.seq + 1), item.context, 0, as_changes(item))
         made.append(transact.settle(window, book, late, place, times[item.seq]))
-        for local, change in zip(item.changes, made[-1].changes, strict=True):
+        for local, change in zip(folded(item.changes, len(made[-1].changes)), made[-1].changes, strict=True):
             ghost = judge(ghost, local, change, name, place, book[collection].deletes)
     return Built(made, ghost)
 

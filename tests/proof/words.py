@@ -35,6 +35,18 @@ class Local(NamedTuple):
     knew: int
 
 
+def folded(changes: tuple[Local, ...], count: int) -> tuple[Local, ...]:
+    """What a transaction asks for, if the log has `count` changes of it: a row deleted and inserted again may be one changed."""
+    found: list[Local] = []
+    for one in changes:
+        last = found[-1] if found else None
+        if len(changes) > count and last is not None and last.place == one.place and last.after is None and one.before is None:
+            found[-1] = last._replace(after=one.after)
+        else:
+            found.append(one)
+    return tuple(found)
+
+
 class Written(NamedTuple):
     """An item of a peer's history: a local transaction. `seq` counts the peer's own writes from 0."""
 

@@ -105,7 +105,7 @@ def test_f38_a_last_frame_from_a_newer_codec_is_not_taken_for_torn(tmp_path: Pat
     before = execute(path, "SELECT * FROM frame")
 
     async def run() -> None:
-        with pytest.raises(CodecError, match="format version 2"):
+        with pytest.raises(CodecError, match="format version 3"):
             await SqliteLog(str(path)).open()
 
     asyncio.run(run())

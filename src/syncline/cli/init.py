@@ -22,6 +22,7 @@ from syncline.model.words import counted
 from syncline.peers.registry import open_peer, schemes
 
 _NOT_A_NAME = re.compile(r"[^A-Za-z0-9_.-]+")
+_PASSWORD = re.compile(r"://[^/@:]*:(?!\$\{)[^@]+@")
 
 
 def init(
@@ -123,9 +124,14 @@ def _unused(name: str, taken: dict[str, str]) -> str:
     return next(found for number in range(2, len(taken) + 3) if (found := f"{name}-{number}") not in taken)
 
 
+def _private(path: str, flags: int) -> int:
+    """Addresses may have passwords in them."""
+    return os.open(path, flags, 0o600)
+
+
 def _write(out: Path, text: str, force: bool) -> None:
     try:
-        with out.open("w" if force else "x", encoding="utf-8") as file:
+        with open(out, "w" if force else "x", encoding="utf-8", opener=_private) as file:
             file.write(text)
     except OSError as error:
         why = error.strerror or str(error)
@@ -140,4 +146,9 @@ def _show(screen: Screen, out: Path, space: Space, remarks: Remarks) -> None:
         screen.say(f"left out {table}: {reason}", style="yellow")
     for one in remarks.advice:
         screen.say(one.text())
+    if any(_PASSWORD.search(peer.url) for peer in space.peers.values()):
+        screen.say(
+            "it has passwords in it, and only you can read it; ${env:NAME} or ${file:PATH} instead keeps them out",
+            style="yellow",
+        )
     screen.say(f"next: read it, then syncline check {out}")

@@ -123,6 +123,11 @@ def _key(entry: Catalog, server: Server, collection: Collection, table: str, whe
 def _writers(entry: Catalog, table: str, where: Where) -> Iterator[Problem]:
     """What would write more than Syncline does when rows are delivered, or what no log tells of."""
     for trigger in entry.triggers:
+        if trigger.body is None:
+            why = f"the text of {trigger.name} is not shown to this account, so it could do anything to delivered rows"
+            hint = f"GRANT TRIGGER ON {table} TO CURRENT_USER's account, as SELECT CURRENT_USER() names it"
+            yield Problem("a trigger cannot be read", why=why, hint=hint, **where)
+            continue
         if APPLYING in trigger.body.lower():
             continue
         why = f"{trigger.name} also runs for delivered rows, and nobody captures what it does"

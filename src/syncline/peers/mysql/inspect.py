@@ -37,7 +37,7 @@ class Trigger(NamedTuple):
     """A trigger, with what it does."""
 
     name: str
-    body: str
+    body: str | None  # None: this account may not read it
 
 
 class Foreign(NamedTuple):

@@ -120,12 +120,16 @@ def _parts(shape: Shape) -> _Parts:
     return _Parts(head.encode(), tail.encode(), many.encode(), names)
 
 
+# fails, with error 1242, if ever it is looked at; NULL would not: an AUTO_INCREMENT column takes it for a number
+_ANOTHER_ROW: Final = "(SELECT 1 UNION ALL SELECT 2)"
+
+
 def _taken(shape: Shape) -> str:
     sets = []
     if shape.guarded:
         first = quote(shape.key[0])
         same = " AND ".join(f"{shape.table}.{quote(name)} <=> VALUES({quote(name)})" for name in shape.key)
-        sets.append(f"{first} = IF({same}, {shape.table}.{first}, NULL)")
+        sets.append(f"{first} = IF({same}, {shape.table}.{first}, {_ANOTHER_ROW})")
     sets += [f"{quote(name)} = VALUES({quote(name)})" for name in shape.fields if name not in shape.key]
     sets += [f"{quote(name)} = {shape.table}.{quote(name)}" for name in shape.kept]
     first = quote(shape.key[0])

@@ -30,7 +30,7 @@ _STAGES: Final = "syncline_stage_"
 
 Rows = Sequence[tuple[bytes, ...]]
 _CODES: Final = {
-    1048: "notnull", 1062: "unique", 1169: "unique", 1586: "unique", 1216: "foreign_key", 1217: "foreign_key",
+    1048: "notnull", 1242: "unique", 1062: "unique", 1169: "unique", 1586: "unique", 1216: "foreign_key", 1217: "foreign_key",
     1451: "foreign_key", 1452: "foreign_key", 3819: "check", 4025: "check", 1264: "value", 1265: "value", 1292: "value",
     1364: "notnull", 1366: "value", 1367: "value", 1406: "value", 1411: "value", 1416: "value", 1441: "value",
     1526: "constraint", 1644: "constraint", 1690: "value", 1748: "constraint", 3140: "value", 3156: "value", 3903: "value",

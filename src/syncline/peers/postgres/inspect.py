@@ -48,6 +48,7 @@ class Catalog(msgspec.Struct, frozen=True, dict=True):
     virtual: tuple[str, ...]  # generated columns that are not stored
     referenced: tuple[str, ...]  # foreign keys of others that point here and act on deletes or updates
     fires: tuple[str, ...]  # triggers that fire even for session_replication_role = replica
+    owner: str = ""
 
     @property
     def stored(self) -> tuple[str, ...]:
@@ -110,6 +111,7 @@ def _catalog(row: tuple[Any, ...], columns: list[tuple[Any, ...]], indexes: list
         triggers,
         fires,
         referenced,
+        owner,
     ) = row
     found = tuple(Index(tuple(names), primary, immediate, partial) for names, primary, immediate, partial in indexes)
     key = next((index.columns for index in found if index.primary), ())
@@ -126,7 +128,7 @@ def _catalog(row: tuple[Any, ...], columns: list[tuple[Any, ...]], indexes: list
     virtual = tuple(column[0] for column in columns if column[6] == "v")
     return Catalog(
         oid, table, types, found, kind, identity or "", owned, readable, writable, unlogged, partition, secured,
-        always, virtual, tuple(referenced), tuple(fires),
+        always, virtual, tuple(referenced), tuple(fires), owner,
     )  # fmt: skip
 
 

@@ -85,8 +85,9 @@ def test_d10_values_that_do_not_fit_are_refused_by_row_and_the_others_stand() ->
     story(work)
 
 
-def test_c8_a_row_never_takes_the_place_of_another_by_a_second_unique_value() -> None:
-    table = "CREATE TABLE t (id bigint, no int UNIQUE NOT NULL, email varchar(50) UNIQUE, n int, PRIMARY KEY (id))"
+@pytest.mark.parametrize("kind", ["bigint", "bigint AUTO_INCREMENT"])
+def test_c8_a_row_never_takes_the_place_of_another_by_a_second_unique_value(kind: str) -> None:
+    table = f"CREATE TABLE t (id {kind}, no int UNIQUE NOT NULL, email varchar(50) UNIQUE, n int, PRIMARY KEY (id))"
 
     async def work() -> None:
         async with database(table, "INSERT INTO t VALUES (1, 1, 'a', 0), (2, 2, 'b', 0), (3, 3, 'c', 0)") as base:

@@ -5,6 +5,7 @@ from tests.servers.mariadb import Server
 from tests.unit.peers.mysql.database import database, story
 
 from syncline.model.schema import Collection
+from syncline.peers.mysql import inspect
 from syncline.peers.mysql.connect import parse_url
 from syncline.peers.mysql.features import server_of
 from syncline.peers.mysql.rights import rights_of, server_problems
@@ -172,3 +173,19 @@ def test_all_privileges_are_all_that_is_needed() -> None:
     assert here == set()
     old = server_of("8.0.43")
     assert "REPLICATION CLIENT" in rights_of(["GRANT REPLICATION SLAVE, REPLICATION CLIENT ON *.* TO `u`@`%`"], old, "crm")[0]
+
+
+def test_a_trigger_whose_text_is_hidden_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where two accounts have the user's name, a right on the database may hold for the other one."""
+
+    async def work() -> None:
+        trigger = "CREATE TRIGGER noisy BEFORE UPDATE ON t FOR EACH ROW SET NEW.n = 1"
+        async with database("CREATE TABLE t (id int PRIMARY KEY, n int)", trigger) as base:
+            peer = base.peer()
+            await peer.connect()
+            monkeypatch.setattr(inspect.Trigger, "body", None)
+            (problem,) = await peer.check([Collection("t", ("id", "n"), ("id",))])
+            assert "cannot be read" in problem.what
+            assert "noisy" in problem.why
+
+    story(work)
