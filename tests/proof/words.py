@@ -36,7 +36,7 @@ class Local(NamedTuple):
 
 
 def folded(changes: tuple[Local, ...], count: int) -> tuple[Local, ...]:
-    """What a transaction asks for, if the log has `count` changes of it: a row deleted and inserted again may be one changed."""
+    """What a transaction asks for, if the log has `count` changes of it: deleting and inserting again may be one."""
     found: list[Local] = []
     for one in changes:
         last = found[-1] if found else None
