@@ -143,7 +143,7 @@ def _table(entry: Catalog, table: str, role: str, where: Where) -> Iterator[Prob
         yield Problem("the table is a partition", why="rows may leave it for another one", hint=hint, **where)
     if not entry.owned:
         why = "only the owner can publish a table and set its replica identity"
-        hint = f"GRANT {quote(entry.owner)} TO {quote(role)}"
+        hint = f"GRANT {quote(entry.owner)} TO {quote(role)}" if entry.owner else f"ALTER TABLE {table} OWNER TO {quote(role)}"
         yield Problem("the role does not own the table", why=why, hint=hint, **where)
     if not entry.writable:
         hint = f"GRANT SELECT, INSERT, UPDATE, DELETE ON {table} TO {quote(role)}"

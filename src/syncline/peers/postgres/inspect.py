@@ -48,7 +48,7 @@ class Catalog(msgspec.Struct, frozen=True, dict=True):
     virtual: tuple[str, ...]  # generated columns that are not stored
     referenced: tuple[str, ...]  # foreign keys of others that point here and act on deletes or updates
     fires: tuple[str, ...]  # triggers that fire even for session_replication_role = replica
-    owner: str = ""
+    owner: str = ""  # '' for a superuser: nobody should be made a member of that
 
     @property
     def stored(self) -> tuple[str, ...]:
