@@ -17,7 +17,7 @@ from typing import Any
 
 from tests.servers import mariadb, postgres
 
-from benchmarks.offices import cpu_seconds, peak_rss_mib
+from benchmarks.offices import cpu_seconds, hub, peak_rss_mib, wait
 from benchmarks.postgres import BACKLOG, FILL, SERVER, TABLE
 
 MARIADB_TABLE = (
@@ -95,19 +95,11 @@ def two(rows: int, filled: tuple[str, ...]) -> Iterator[Two]:
 def timed(made: Two, there: Callable[[], bool], rows: int) -> tuple[float, float]:
     """Rows a second from the start of the hub's process until something is there; its peak memory in MiB."""
     begun = time.perf_counter()
-    words = [sys.executable, "-m", "syncline", "run", str(made.folder / "bench.yaml"), "--json"]
-    process = subprocess.Popen(words, stdout=subprocess.DEVNULL)
-    try:
-        while not there():
-            if time.perf_counter() - begun > 900:
-                raise TimeoutError("not within 900 s")
-            time.sleep(0.02)
+    with hub(made.folder) as process:
+        wait(there, 900.0, 0.02)
         took = time.perf_counter() - begun
         print(f"  # hub: {cpu_seconds(process.pid):.1f} s of processor in {took:.1f} s", flush=True)
         return rows / took, peak_rss_mib(process.pid)
-    finally:
-        process.terminate()
-        process.wait(60)
 
 
 def caught_up(way: str, options: argparse.Namespace) -> tuple[float, float]:

@@ -8,7 +8,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -61,16 +61,21 @@ class Offices:
     def _syncline(self, *words: str) -> None:
         subprocess.run([sys.executable, "-m", "syncline", *words], check=True, stdout=subprocess.DEVNULL)
 
-    @contextmanager
-    def hub(self) -> Iterator[subprocess.Popen[bytes]]:
+    def hub(self) -> AbstractContextManager[subprocess.Popen[bytes]]:
         """A running hub process."""
-        words = [sys.executable, "-m", "syncline", "run", str(self.folder / "bench.yaml"), "--json"]
-        process = subprocess.Popen(words, stdout=subprocess.DEVNULL)
-        try:
-            yield process
-        finally:
-            process.send_signal(signal.SIGTERM)
-            process.wait(timeout=60)
+        return hub(self.folder)
+
+
+@contextmanager
+def hub(folder: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """A running hub process, for the configuration in a folder."""
+    words = [sys.executable, "-m", "syncline", "run", str(folder / "bench.yaml"), "--json"]
+    process = subprocess.Popen(words, stdout=subprocess.DEVNULL)
+    try:
+        yield process
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(timeout=60)
 
 
 def customer(key: int) -> tuple[int, str, str, int, str]:

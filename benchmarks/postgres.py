@@ -1,18 +1,19 @@
 """Two private PostgreSQL servers and a hub process for the benchmarks: filled, written to and measured from outside."""
 
-import signal
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 import psycopg
 from tests.servers.postgres import Server
+
+from benchmarks.offices import hub
 
 SERVER: Final = {"fsync": "on", "shared_buffers": "1GB", "max_wal_size": "16GB", "checkpoint_timeout": "1h", "work_mem": "64MB"}
 TABLE: Final = (
@@ -71,16 +72,9 @@ class Pair:
         """Run the hub until everything is delivered and compared."""
         self.syncline("run", "--until-idle", "--json")
 
-    @contextmanager
-    def hub(self) -> Iterator[subprocess.Popen[bytes]]:
+    def hub(self) -> AbstractContextManager[subprocess.Popen[bytes]]:
         """A running hub process."""
-        words = [sys.executable, "-m", "syncline", "run", str(self.folder / "bench.yaml"), "--json"]
-        process = subprocess.Popen(words, stdout=subprocess.DEVNULL)
-        try:
-            yield process
-        finally:
-            process.send_signal(signal.SIGTERM)
-            process.wait(timeout=60)
+        return hub(self.folder)
 
     def backlog(self, updates: int, size: int, rows: int, first: int = 1) -> None:
         """Updates at `left`, `size` a transaction."""

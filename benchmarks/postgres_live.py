@@ -5,8 +5,6 @@ python -m benchmarks.postgres_live [--changes 200] [--seconds 60] [--rate 2000] 
 
 import argparse
 import statistics
-import subprocess
-import sys
 import threading
 import time
 
@@ -68,9 +66,7 @@ def measure(changes: int, seconds: float, rate: int, rows: int) -> dict[str, obj
     with pair(rows) as made:
         made.configure(one_way=False)
         made.settle()
-        words = [sys.executable, "-m", "syncline", "run", str(made.folder / "bench.yaml"), "--json"]
-        process = subprocess.Popen(words, stdout=subprocess.DEVNULL)
-        try:
+        with made.hub() as process:
             made.mark("ready")
             made.wait_for("ready", 60.0)
             time.sleep(3.0)
@@ -80,9 +76,6 @@ def measure(changes: int, seconds: float, rate: int, rows: int) -> dict[str, obj
             single = latencies(made, changes, rows)
             series = lags(made, seconds, rate, rows)
             memory = peak_rss_mib(process.pid)
-        finally:
-            process.terminate()
-            process.wait(60)
     return {"latencies_ms": single, "lag_seconds": series, "idle_share": idle, "peak_mib": memory, "rate": rate}
 
 

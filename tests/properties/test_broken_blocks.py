@@ -18,6 +18,7 @@ from syncline.mapping import bulk
 from syncline.merge import transact, window
 from syncline.model import block
 from syncline.model.value import ABSENT
+from syncline.peers import asked as asking
 from syncline.peers import blocks
 from syncline.peers.postgres import assemble
 
@@ -52,9 +53,9 @@ BROKEN: Final = (
     Broken("time", transact, "_precedes", "return slot.time <= time", "return True"),
     Broken("time of a run", transact, "_precedes", "all(slot.block", "True or all(slot.block"),
     Broken("steps back", transact, "_is_free", "if block.steps_back:", "if False:"),
-    Broken("known keys", window, "Window.record_block", "if not slots.keys().isdisjoint(keys):", "if False:"),
-    Broken("keys that are known stay", window, "Window.record_block", "for key in keys if key not in known", "for key in keys"),
-    Broken("never released", window, "Window.record_block", "self._line(peer).append", "list().append"),
+    Broken("known keys", window, "Window._take_run", "if not slots.keys().isdisjoint(keys):", "if False:"),
+    Broken("keys that are known stay", window, "Window._take_run", "for key in keys if key not in known", "for key in keys"),
+    Broken("never released", window, "Window._take_run", "self._line(run.peer).append", "list().append"),
     Broken("the sign of ages", block, "Block.time", "entry_time - self.ages", "entry_time + self.ages"),
     Broken("no ages", block, "Block.time", "if self.ages else entry_time", "if False else entry_time"),
     Broken("the order of places", block, "Block.places", ".append(place)", ".insert(0, place)"),
@@ -74,7 +75,7 @@ BROKEN: Final = (
            "True"),
     Broken("a clock that ran ahead", ingest, "Ingest._goes_as_one", "last - item.source.clock_offset <= self._latest()", "True",
            test_groups.test_c12_a_group_from_a_clock_that_ran_ahead_and_was_set_back_is_logged_one_by_one),
-    Broken("beyond what was asked", assemble, "Assembler._commit", "self._group[-1].end <= one.major < end", "False", asked),
+    Broken("beyond what was asked", asking, "Asked.parts", "one <= place.major < other", "False", asked),
     Broken("ours is no border", assemble, "Assembler._commit", "_ours is not None:\n        yield from self.flush()",
            "_ours is not None:", test_assemble.test_a_transaction_of_ours_is_a_border),
     Broken("tables as they are later", assemble, "Assembler._together", "self._decoder.as_now()", "self._decoder",

@@ -15,7 +15,7 @@ from syncline.engine.state import PeerRecord, Stage, State
 from syncline.mapping.project import Target, project
 from syncline.model.entry import Entry, Kind
 from syncline.model.event import Event, Listener
-from syncline.model.key import order
+from syncline.model.key import ends
 from syncline.model.limits import BATCH_ROWS_MIN, LATENCY_TARGET_SECONDS
 from syncline.model.space import Settings
 from syncline.model.stamp import Offset
@@ -67,9 +67,7 @@ class Withheld(Set[Where]):
             return not wheres
         if self._record.footing is not Stage.JOINING or wheres[0][0] in self._record.joined:
             return True
-        keys = [key for _, key in wheres]
-        plain = set(map(len, keys)) == {1} and set(map(type, [key[0] for key in keys])) == {int}
-        last = max(keys) if plain else max(keys, key=order)
+        _, last = ends([key for _, key in wheres])
         return not self._unjoined.is_unjoined(self._record.name, (wheres[0][0], last))
 
     def take_in(self, entries: Sequence[Entry]) -> None:

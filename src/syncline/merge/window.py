@@ -159,30 +159,26 @@ class Window:
 
     def record_block(self, block: Block, offset: Offset, peer: str, entry_time: Micros) -> None:
         """Record the plain changes of a block: as a run, but for keys that are in the window already."""
-        slots, keys = self.of(block.collection), block.keys
-        run = Run(offset, peer, block.span(entry_time)[1], block, entry_time)
-        if not slots.keys().isdisjoint(keys):
-            known = dict.fromkeys([key for key in keys if key in slots])
-            for place in [place for key in known for place in block.places(key)]:
-                change = change_of(block, place)
-                self.record_plain(block.collection, (change,), offset, peer, block.time(place, entry_time))
-            keys = [key for key in keys if key not in known]
-        slots.update(dict.fromkeys(keys, run))
-        if keys:
-            self._line(peer).append(Line(offset, block.collection, keys, block))
+        for place in self._take_run(Run(offset, peer, block.span(entry_time)[1], block, entry_time)):
+            self.record_plain(block.collection, (change_of(block, place),), offset, peer, block.time(place, entry_time))
 
     def record_fills(self, block: Block, offset: Offset, peer: str) -> None:
         """Record the rows of a block that were sent to one joining peer alone."""
+        for place in self._take_run(Run(offset, NOBODY, 0, block, 0, fills=peer)):
+            self.record_alone(change_of(block, place), offset, peer, fill=True)
+
+    def _take_run(self, run: Run) -> list[int]:
+        """Take in the keys of a run that are not in the window; the places of the others' changes, which are to be recorded."""
+        block = run.block
         slots, keys = self.of(block.collection), block.keys
-        run = Run(offset, NOBODY, 0, block, 0, fills=peer)
+        known: dict[Key, None] = {}
         if not slots.keys().isdisjoint(keys):
             known = dict.fromkeys([key for key in keys if key in slots])
-            for place in [place for key in known for place in block.places(key)]:
-                self.record_alone(change_of(block, place), offset, peer, fill=True)
             keys = [key for key in keys if key not in known]
         slots.update(dict.fromkeys(keys, run))
         if keys:
-            self._line(NOBODY).append(Line(offset, block.collection, keys, block))
+            self._line(run.peer).append(Line(run.offset, block.collection, keys, block))
+        return [place for key in known for place in block.places(key)]
 
     def record_change(self, change: Change, offset: Offset, peer: str, time: Micros) -> None:
         """Record one settled change."""

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from syncline.model.errors import CodecError
 from syncline.model.forms import PLAIN, READERS, read_column
-from syncline.model.key import order
+from syncline.model.key import ends
 from syncline.model.stamp import Micros
 from syncline.model.value import Key, Row, Value
 
@@ -142,9 +142,7 @@ class Block:
     def bounds(self) -> tuple[Key, Key]:
         """The first and the last of its keys."""
         if self._bounds is None:
-            keys = self.keys
-            plain = len(self.key_places) == 1 and set(map(type, self.present(self.key_places[0]).values)) == {int}
-            self._bounds = (min(keys), max(keys)) if plain else (min(keys, key=order), max(keys, key=order))
+            self._bounds = ends(self.keys)
         return self._bounds
 
     def time(self, place: int, entry_time: Micros) -> Micros:

@@ -1,6 +1,7 @@
 """Keys: their canonical order, the same at every peer, and how people write them."""
 
 import math
+from collections.abc import Sequence
 from contextlib import suppress
 from decimal import Decimal
 from typing import TypeAlias
@@ -38,6 +39,12 @@ def _rank(value: Value) -> Rank:
 def order(key: Key) -> tuple[Rank, ...]:
     """Sorts keys as every door does when it reads ranges: NULL, numbers, text by its UTF-8 bytes, blobs; part by part."""
     return tuple(map(_rank, key))
+
+
+def ends(keys: Sequence[Key]) -> tuple[Key, Key]:
+    """The first and the last of some keys, of which there is at least one."""
+    plain = set(map(len, keys)) == {1} and set(map(type, [key[0] for key in keys])) == {int}  # these sort by themselves
+    return (min(keys), max(keys)) if plain else (min(keys, key=order), max(keys, key=order))
 
 
 def parse_key(text: str, parts: int) -> tuple[Key, ...]:

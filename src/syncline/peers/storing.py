@@ -1,12 +1,16 @@
 """What every kind does on the way from values to what its driver binds: by columns, and one by one where a value needs care."""
 
 from collections.abc import Callable, Sequence
-from typing import TypeVar
+from typing import Generic, TypeVar
 
-from syncline.model.value import ABSENT, Value
+import msgspec
+
+from syncline.model.change import Refusal
+from syncline.model.value import ABSENT, Tagged, Value
 from syncline.model.write import Op, Write
 
 T = TypeVar("T")
+Target = TypeVar("Target")
 
 
 class Unstorable(Exception):
@@ -15,6 +19,31 @@ class Unstorable(Exception):
     def __init__(self, code: str, reason: str) -> None:
         self.code, self.reason = code, reason
         super().__init__(reason)
+
+
+class Job(msgspec.Struct, Generic[Target], frozen=True):
+    """One row of a write, and the table that it is for."""
+
+    write: Write
+    place: int
+    target: Target
+
+    def refusal(self, code: str, reason: str) -> Refusal:
+        """Why it is left out."""
+        return Refusal(self.write.collection, self.write.keys[self.place], code, reason)
+
+
+def noun(value: Value) -> str:
+    """A value as sentences name it."""
+    match value:
+        case bytes():
+            return "a blob"
+        case Tagged(kind, text):
+            return f"the {kind} {text[:40]}"
+        case int() | str():
+            return f"the {'number' if isinstance(value, int) else 'text'} {str(value)[:40]!r}"
+        case _:
+            return "a value that was not sent"
 
 
 def columns_of(write: Write, key_parts: int) -> list[Sequence[Value]]:

@@ -15,6 +15,7 @@ from syncline.model.change import Change, Refusal, Transaction
 from syncline.model.errors import CodecError, PeerChanged, PeerRestored, SynclineError
 from syncline.model.limits import BATCH_BYTES_MAX, INGEST_ROWS_MAX, TRANSACTION_ROWS_MAX
 from syncline.model.stamp import Micros, Offset, Position
+from syncline.peers.asked import Asked
 from syncline.peers.images import flat
 from syncline.peers.mysql import events
 from syncline.peers.mysql.ddl import Damage, damage_of, words, xa_name
@@ -54,15 +55,13 @@ class Assembler:
 
     def __init__(
         self, peer: str, schema: str, tables: Collection[str], decoder: Decoder,
-        file: str, offset: int, after: Position, context: Offset, created: dict[int, int],
+        file: str, offset: int, after: Position, context: Offset, created: dict[int, int], asked: Asked,
     ) -> None:  # fmt: skip
         self._peer, self._schema, self._tables, self._decoder = peer, schema, tables, decoder
         self._file, self._number, self._offset = file, file_number(file), offset
-        self._after, self.context, self._created = after, context, created
+        self._after, self.context, self._created, self._asked = after, context, created, asked
         self._gtids = gtids_of(after)
         self._own_gtid: tuple[int, str] | None = None
-        self.alone = False  # every transaction for itself: somebody is asking for a place between them
-        self.asked: Sequence[Position] = ()  # places that somebody waits for: nothing is given out that reaches beyond
         self.damage: Damage | None = None
         self.now: Micros = 0
         self.inside = self.altered = False
@@ -335,8 +334,8 @@ class Assembler:
         if not ready:
             return
         self._ready, self._rows = [], []
-        while ready and not self.alone:
-            count = together(ready, self.asked)
+        while ready and not self._asked.alone:
+            count = together(ready, self._asked)
             events = sum([one.events for one in ready[:count]])
             found = by_columns(self._peer, self._decoder, ready[:count], rows[:events])
             if found is None:

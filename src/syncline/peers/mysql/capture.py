@@ -1,7 +1,6 @@
 """Capture: the binary log of a server as a stream of transactions. The server pushes; a commit is told within a millisecond."""
 
 import time
-from bisect import insort
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 from typing import Final, NamedTuple
@@ -9,6 +8,7 @@ from typing import Final, NamedTuple
 from syncline.model.change import Transaction
 from syncline.model.errors import CodecError, PeerChanged, PeerRestored, PeerUnreachable, PeerUnsafe
 from syncline.model.stamp import Micros, Position
+from syncline.peers.asked import Asked
 from syncline.peers.mysql import history
 from syncline.peers.mysql.assemble import Assembler, Begun, Unprepared
 from syncline.peers.mysql.connect import Connection, Place, Session, fetch
@@ -48,8 +48,7 @@ class Capture:
     def __init__(self, place: Place, reader: Session) -> None:
         self._place, self._reader = place, reader
         self._dump: Dump | None = None
-        self.pauses = 0  # how many ask just now where history ends: transactions are given out one by one
-        self._asked: list[Position] = []
+        self.asked = Asked()
         self._told = Position(0)
         self._after = Position(0)
         self._damage: PeerChanged | None = None  # what is wrong with a table now
@@ -57,10 +56,8 @@ class Capture:
 
     def ask(self, where: Position) -> None:
         """Tell when everything up to here was given out."""
-        if where > self._told and where not in self._asked:
-            insort(self._asked, where)
-            if self._dump is not None:
-                self._dump.news.set()
+        if where > self._told and self.asked.add(where) and self._dump is not None:
+            self._dump.news.set()
 
     async def stream(self, after: Position | None) -> AsyncIterator[Transaction]:
         """See the protocol. Never ends by itself."""
@@ -68,7 +65,7 @@ class Capture:
         known = await self._reader.run(lambda connection: _begin(connection, self._place, self._reader.server, after))
         end = Position(major_of(file_number(known.end.file), known.end.offset), 0, f"{0:016x} {known.end.file}")
         self._damage, self._damage_at = known.damage, end.major
-        self._asked = sorted({max(end, self._after), *(one for one in self._asked if one > self._after)})
+        self.asked.begin(self._after, max(end, self._after))
         spot, searched = known.start, False
         while True:
             assembler = self._assembler(known, spot)
@@ -91,8 +88,9 @@ class Capture:
         decoder = Decoder(place.peer, place.database, known.layouts, known.plain)
         context = watermark_of(self._after)
         return Assembler(
-            place.peer, place.database, known.layouts, decoder, spot.file, spot.offset, self._after, context, known.created
-        )
+            place.peer, place.database, known.layouts, decoder,
+            spot.file, spot.offset, self._after, context, known.created, self.asked,
+        )  # fmt: skip
 
     async def _read(self, assembler: Assembler, known: _Known, spot: Spot) -> AsyncIterator[Transaction]:
         """Read until the server, or what it says, ends it."""
@@ -102,7 +100,6 @@ class Capture:
             while True:
                 batch = await self._receive(dump)
                 assembler.now = _now() + known.ahead
-                assembler.alone, assembler.asked = self.pauses > 0, self._asked
                 for found in assembler.feed(batch):
                     if isinstance(found, Begun):
                         await self._note_file(known, found)
@@ -179,8 +176,7 @@ class Capture:
     def _reached(self, assembler: Assembler, *, first: bool) -> list[Transaction]:
         """News that everything up to what was asked for has been given out, as empty transactions."""
         found: list[Transaction] = []
-        while self._asked and self._asked[0].major <= assembler.end:
-            asked = self._asked.pop(0)
+        for asked in self.asked.reached(assembler.end):
             if (asked.major, asked.minor) > (self._told.major, self._told.minor) or (first and not found):
                 file = spot_of(asked).file
                 where = Position(asked.major, asked.minor, f"{assembler.context:016x} {file}")

@@ -8,14 +8,14 @@ transaction. No row ever replaces another (C8).
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
-from typing import Final
+from typing import Final, TypeAlias
 
-import msgspec
 import pymysql
 
 from syncline.model.change import Refusal
 from syncline.model.value import ABSENT
 from syncline.model.write import Op, Write
+from syncline.peers import storing
 from syncline.peers.mysql.connect import Connection, read
 from syncline.peers.mysql.convert import Type, literal
 from syncline.peers.mysql.features import quote
@@ -26,17 +26,7 @@ from syncline.peers.storing import Unstorable
 _WAITING: Final = frozenset({"unique", "foreign_key"})
 _HOLD: Final = "syncline_hold"
 
-
-class Job(msgspec.Struct, frozen=True):
-    """One row of a write."""
-
-    write: Write
-    place: int
-    target: Target
-
-    def refusal(self, code: str, reason: str) -> Refusal:
-        """Why it is left out."""
-        return Refusal(self.write.collection, self.write.keys[self.place], code, reason)
+Job: TypeAlias = storing.Job[Target]
 
 
 def write_carefully(connection: Connection, stages: Stages, prepared: Sequence[Prepared], row_bytes_max: int) -> list[Refusal]:

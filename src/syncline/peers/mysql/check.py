@@ -3,9 +3,10 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, TypedDict
 
-from syncline.model.errors import MissingTable, NoKey, Problem, TablesDiffer, UnknownColumn
-from syncline.model.limits import COLUMNS_MAX, KEY_COLUMNS_MAX, VALUE_BYTES_MAX
+from syncline.model.errors import MissingTable, NoKey, Problem, TablesDiffer
+from syncline.model.limits import VALUE_BYTES_MAX
 from syncline.model.schema import Collection
+from syncline.peers.checking import too_wide, unusable
 from syncline.peers.mysql import charset
 from syncline.peers.mysql.connect import Connection, Place
 from syncline.peers.mysql.convert import FLOATS, KNOWN, TEXTS, Type
@@ -68,18 +69,11 @@ def _table(entry: Catalog, table: str, where: Where) -> Iterator[Problem]:
 
 def _columns(entry: Catalog, collection: Collection, table: str, where: Where) -> Iterator[Problem]:
     for name in collection.columns:
-        column = entry.table.column(name)
-        if column is None:
-            hint = f"ALTER TABLE {table} ADD COLUMN {quote(name)} ..."
-            yield UnknownColumn("a column is missing", hint=hint, column=name, **where)
-        elif column.generated:
-            hint = "leave it out: each peer computes it"
-            yield TablesDiffer("a generated column cannot be written", hint=hint, column=name, **where)
+        if problem := unusable(entry.table, name, f"ALTER TABLE {table} ADD COLUMN {quote(name)} ...", where):
+            yield problem
         else:
             yield from _type(entry.types[name], name, table, where)
-    if len(collection.columns) > COLUMNS_MAX or len(collection.key) > KEY_COLUMNS_MAX:
-        why = f"at most {COLUMNS_MAX} columns and {KEY_COLUMNS_MAX} key columns"
-        yield TablesDiffer("the table is too wide", why=why, hint="split it", **where)
+    yield from too_wide(collection, where)
 
 
 def _type(kind: Type, name: str, table: str, where: Where) -> Iterator[Problem]:

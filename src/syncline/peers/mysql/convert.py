@@ -19,7 +19,7 @@ from syncline.model.numbers import decimal_value, single, whole_value
 from syncline.model.schema import Kind
 from syncline.model.value import Tagged, Value, real
 from syncline.peers.mysql import charset
-from syncline.peers.storing import Unstorable
+from syncline.peers.storing import Unstorable, noun
 
 Reader: TypeAlias = Callable[[bytes], Value]
 
@@ -239,23 +239,11 @@ def literal(value: Value, kind: Type) -> bytes:
         case Tagged(_, text) if kind.base in _AS_TEXT:
             return _text(text, kind)
         case _:
-            raise Unstorable("type", f"{_noun(value)} does not fit a column of type {kind.name}")
-
-
-def _noun(value: Value) -> str:
-    match value:
-        case bytes():
-            return "a blob"
-        case Tagged(kind, text):
-            return f"the {kind} {text[:40]}"
-        case int() | str():
-            return f"the {'number' if isinstance(value, int) else 'text'} {str(value)[:40]!r}"
-        case _:
-            return "a value that was not sent"
+            raise Unstorable("type", f"{noun(value)} does not fit a column of type {kind.name}")
 
 
 def _misfit(value: Value, kind: Type) -> Unstorable:
-    return Unstorable("type", f"{_noun(value)} does not fit a column of type {kind.name}")
+    return Unstorable("type", f"{noun(value)} does not fit a column of type {kind.name}")
 
 
 def bounds(kind: Type) -> tuple[int, int]:

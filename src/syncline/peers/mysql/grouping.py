@@ -6,6 +6,7 @@ from typing import Final, NamedTuple
 from syncline.model.change import Change, Refusal, Transaction
 from syncline.model.errors import PeerChanged
 from syncline.model.stamp import Offset, Position
+from syncline.peers.asked import Asked
 from syncline.peers.mysql.decode import Decoder
 from syncline.peers.mysql.held import Row
 
@@ -23,11 +24,11 @@ class Ready(NamedTuple):
     refused: tuple[Refusal, ...]
 
 
-def together(ready: Sequence[Ready], asked: Sequence[Position]) -> int:
+def together(ready: Sequence[Ready], asked: Asked) -> int:
     """How many of these may be given out as one: up to one of ours, or to a place that somebody waits for."""
     count = 1
     while count < len(ready) and ready[count - 1].events and ready[count].events:
-        if any(ready[count - 1].position.major <= one.major < ready[count].position.major for one in asked):
+        if asked.parts(ready[count - 1].position.major, ready[count].position.major):
             break
         count += 1
     return count

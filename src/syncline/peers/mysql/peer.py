@@ -20,6 +20,7 @@ from syncline.model.stamp import Micros, Offset, Position
 from syncline.model.value import Key, Row
 from syncline.model.words import counted
 from syncline.model.write import Batch
+from syncline.peers.asked import asking
 from syncline.peers.digest import Summing
 from syncline.peers.mysql import apply, check, footprint, inspect, snapshot
 from syncline.peers.mysql.capture import Capture
@@ -206,19 +207,13 @@ class MysqlPeer:
             with snapshot.moment(connection, server, bare=bare) as taken:
                 return taken, work(connection)
 
-        captures = set(self._captures)
-        for capture in captures:
-            capture.pauses += 1
-        try:
+        with asking(capture.asked for capture in self._captures):
             async with self._writing:
                 held = collection is not None and not server.mariadb
                 async with self._held(collection) if held else _nothing():
                     taken, found = await self._read(at_once, doing)
             for capture in self._captures:
                 capture.ask(taken.position)
-        finally:
-            for capture in captures:
-                capture.pauses -= 1
         return taken, found
 
     @asynccontextmanager

@@ -15,6 +15,7 @@ from syncline.model.change import Change, Refusal, Transaction
 from syncline.model.errors import PeerChanged
 from syncline.model.limits import BATCH_BYTES_MAX, INGEST_ROWS_MAX, TRANSACTION_ROWS_MAX
 from syncline.model.stamp import Micros, Offset, Position
+from syncline.peers.asked import Asked
 from syncline.peers.postgres.decode import BEGIN, COMMIT, EPOCH_MICROS, Decoder
 from syncline.peers.postgres.footprint import position
 
@@ -49,12 +50,11 @@ NOTHING: Final = Transaction("", Position(0), 0, 0)
 class Assembler:
     """Fed with messages in order. `context`: the watermark before the first one; `after`: where reading goes on."""
 
-    def __init__(self, peer: str, decoder: Decoder, context: Offset, after: Position) -> None:
+    def __init__(self, peer: str, decoder: Decoder, context: Offset, after: Position, asked: Asked) -> None:
         self._peer, self._decoder, self.context, self._after = peer, decoder, context, after
         self.inside = False
         self.end = after.major  # of the last transaction
-        self.alone = False  # every transaction for itself: somebody is asking for a place between them
-        self.asked: Sequence[Position] = ()  # places that somebody waits for: nothing is given out that reaches beyond
+        self._asked = asked
         self.damage: PeerChanged | None = None
         self._final = self._time = self._xid = self._part = self._bytes = self._rows = 0
         self._rows_max = TRANSACTION_ROWS_MAX
@@ -149,7 +149,7 @@ class Assembler:
         elif self._pending:
             pending, self._pending = self._pending, []
             if end > self._after.major:
-                if self._group and any(self._group[-1].end <= one.major < end for one in self.asked):
+                if self._group and self._asked.parts(self._group[-1].end, end):
                     yield from self.flush()
                 self._group.append(Whole(self._xid, end, self._final, self._time, pending))
                 self._grouped += len(pending)
@@ -162,7 +162,7 @@ class Assembler:
         if not group:
             return
         blocks = None
-        if not self.alone and len(group) >= GROUP_MIN:
+        if not self._asked.alone and len(group) >= GROUP_MIN:
             last = group[-1]
             ages = [last.time - one.time for one in group for _ in one.messages]
             blocks = self._blocks([message for one in group for message in one.messages], last.final, ages)

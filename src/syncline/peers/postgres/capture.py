@@ -6,7 +6,6 @@ One gear: the replication stream. It is as fast as peeking in bites, and tells o
 import asyncio
 import secrets
 import time
-from bisect import insort
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Final
@@ -15,6 +14,7 @@ from syncline.model import limits
 from syncline.model.change import Change, Transaction
 from syncline.model.errors import PeerChanged, PeerRestored, PeerUnsafe
 from syncline.model.stamp import Micros, Position
+from syncline.peers.asked import Asked
 from syncline.peers.postgres.assemble import Assembler, Seen
 from syncline.peers.postgres.connect import Connection, Place
 from syncline.peers.postgres.decode import Decoder
@@ -63,14 +63,13 @@ class Recent:
 
 
 class Capture:
-    """One stream. `asked`: positions that somebody waits for; `recent` is shared with the reading of snapshots."""
+    """One stream. `recent` is shared with the reading of snapshots."""
 
     def __init__(self, place: Place, reader: Connection, lock: asyncio.Lock, recent: Recent) -> None:
         self._place, self._reader, self._lock, self._recent = place, reader, lock, recent
         self._walsender: Walsender | None = None
         self._main = False
-        self.pauses = 0  # how many ask just now where history ends: transactions are given out one by one
-        self._asked: list[Position] = []
+        self.asked = Asked()
         self._told = Position(0)
         self._data = 0  # the last transaction of interest
         self._acknowledged = self._passed = 0
@@ -82,10 +81,8 @@ class Capture:
 
     def ask(self, where: Position) -> None:
         """Tell when everything up to here was given out."""
-        if where > self._told and where not in self._asked:
-            insort(self._asked, where)
-            if self._walsender is not None:
-                self._walsender.news.set()
+        if where > self._told and self.asked.add(where) and self._walsender is not None:
+            self._walsender.news.set()
 
     async def acknowledge(self, upto: int) -> bool:
         """The server may forget what is before; False if it cannot be told here."""
@@ -105,9 +102,8 @@ class Capture:
         state, decoder = await self._begin(after)
         start = after or Position(0)
         self._told = start if after is not None else Position(0)
-        assembler = Assembler(self._place.peer, decoder, watermark_of(start), start)
-        begun = state.position if after is None or state.position > after else after
-        self._asked = sorted({begun, *(one for one in self._asked if one > start)})
+        assembler = Assembler(self._place.peer, decoder, watermark_of(start), start, self.asked)
+        self.asked.begin(start, state.position if after is None or state.position > after else after)
         self._walsender = walsender = await Walsender.open(self._place)
         pulse = Pulse(self._place)
         try:
@@ -119,7 +115,6 @@ class Capture:
             while True:
                 messages = await walsender.receive(_LOOK_SECONDS)
                 await pulse.check(walsender, heard=bool(messages))
-                assembler.alone, assembler.asked = self.pauses > 0, self._asked
                 for transaction in self._told_by(messages, walsender, assembler, first=first):
                     first = False
                     yield transaction
@@ -152,7 +147,7 @@ class Capture:
                 yield seen.transaction
             if assembler.damage is not None:
                 break
-            if assembler.alone and not assembler.inside:
+            if self.asked.alone and not assembler.inside:
                 for transaction in self._flushed(walsender, assembler, first=first):
                     first = False
                     yield transaction
@@ -209,8 +204,7 @@ class Capture:
     def _reached(self, end: int, assembler: Assembler, *, first: bool) -> list[Transaction]:
         """News that everything up to what was asked for has been given out, as empty transactions."""
         found: list[Transaction] = []
-        while self._asked and self._asked[0].major <= end:
-            asked = self._asked.pop(0)
+        for asked in self.asked.reached(end):
             if asked > self._told or (first and not found):
                 self._told = max(asked, self._told)
                 where = max(asked, position(asked.major, assembler.context, asked.minor))
@@ -222,7 +216,7 @@ class Capture:
         if self._damage is not None and not assembler.inside and walsender.ends >= self._damage_at:
             raise self._damage
         now = time.monotonic()
-        if self._asked and not assembler.inside:
+        if self.asked and not assembler.inside:
             walsender.tell(ask=True)
         if now - self._checked < limits.FILE_CHECK_SECONDS:
             return

@@ -7,14 +7,14 @@ back together inside the transaction. No row ever replaces another (C8).
 
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
-import msgspec
 import psycopg
 
 from syncline.model.change import Refusal
 from syncline.model.value import ABSENT, Value
 from syncline.model.write import Op, Write
+from syncline.peers import storing
 from syncline.peers.postgres.connect import Connection
 from syncline.peers.postgres.convert import doubtful, store
 from syncline.peers.postgres.features import quote
@@ -25,17 +25,7 @@ from syncline.peers.storing import Unstorable
 _CODES: Final = {"23505": "unique", "23514": "check", "23502": "notnull", "23503": "foreign_key", "23P01": "exclusion"}
 _WAITING: Final = frozenset({"unique", "foreign_key", "exclusion"})
 
-
-class Job(msgspec.Struct, frozen=True):
-    """One row of a write."""
-
-    write: Write
-    place: int
-    target: Target
-
-    def refusal(self, code: str, reason: str) -> Refusal:
-        """Why it is left out."""
-        return Refusal(self.write.collection, self.write.keys[self.place], code, reason)
+Job: TypeAlias = storing.Job[Target]
 
 
 async def write_carefully(

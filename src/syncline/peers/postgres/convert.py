@@ -19,7 +19,7 @@ from syncline.model.limits import VALUE_BYTES_MAX
 from syncline.model.numbers import single
 from syncline.model.schema import Kind
 from syncline.model.value import INT64_MAX, INT64_MIN, Tagged, Value
-from syncline.peers.storing import Unstorable
+from syncline.peers.storing import Unstorable, noun
 
 INTEGERS: Final = {21: (-(2**15), 2**15 - 1), 23: (-(2**31), 2**31 - 1), 20: (INT64_MIN, INT64_MAX), 26: (0, 2**32 - 1)}
 FLOAT4, FLOAT8 = 700, 701
@@ -163,19 +163,7 @@ def store(value: Value, kind: Type) -> str | None:
         case Tagged(_, text) if kind.kind not in _CHECKED:
             return _text(text, kind)
         case _:
-            raise Unstorable("type", f"{_noun(value)} does not fit a column of type {kind.name}")
-
-
-def _noun(value: Value) -> str:
-    match value:
-        case bytes():
-            return "a blob"
-        case Tagged(kind, text):
-            return f"the {kind} {text[:40]}"
-        case int() | str():
-            return f"the {'number' if isinstance(value, int) else 'text'} {str(value)[:40]!r}"
-        case _:
-            return "a value that was not sent"
+            raise Unstorable("type", f"{noun(value)} does not fit a column of type {kind.name}")
 
 
 def _integer(value: int, kind: Type) -> str:
@@ -185,7 +173,7 @@ def _integer(value: int, kind: Type) -> str:
         raise Unstorable("out_of_range", f"{value} does not fit {kind.name}")
     if kind.oid == NUMERIC or (kind.oid == BOOL and value in (0, 1)):
         return str(value)
-    raise Unstorable("type", f"{_noun(value)} does not fit a column of type {kind.name}")
+    raise Unstorable("type", f"{noun(value)} does not fit a column of type {kind.name}")
 
 
 def _number(text: str, value: Tagged, kind: Type) -> str:
@@ -194,7 +182,7 @@ def _number(text: str, value: Tagged, kind: Type) -> str:
             raise Unstorable("rounded", f"{kind.name} would round {text}")
         return text
     if kind.oid != NUMERIC:
-        raise Unstorable("type", f"{_noun(value)} does not fit a column of type {kind.name}")
+        raise Unstorable("type", f"{noun(value)} does not fit a column of type {kind.name}")
     number = Decimal(text)
     if not number.is_finite():
         return text
@@ -209,7 +197,7 @@ def _number(text: str, value: Tagged, kind: Type) -> str:
 
 def _text(value: str, kind: Type) -> str:
     if kind.kind in _CHECKED:
-        raise Unstorable("type", f"{_noun(value)} does not fit a column of type {kind.name}")
+        raise Unstorable("type", f"{noun(value)} does not fit a column of type {kind.name}")
     if "\0" in value:
         raise Unstorable("nul", "the text has a NUL, and PostgreSQL's texts cannot")
     try:

@@ -19,6 +19,7 @@ from syncline.model.stamp import Micros, Offset, Position
 from syncline.model.value import Key, Row
 from syncline.model.words import counted
 from syncline.model.write import Batch
+from syncline.peers.asked import asking
 from syncline.peers.digest import Summing
 from syncline.peers.postgres import check, footprint, inspect, slot, snapshot
 from syncline.peers.postgres.apply import Applier
@@ -166,19 +167,13 @@ class PostgresPeer:
 
     async def _ask(self, connection: Connection, *, bare: bool) -> snapshot.Moment:
         """The moment that this connection sees; captures tell when they are there, and give out nothing that reaches beyond."""
-        captures = set(self._captures)
-        for capture in captures:
-            capture.pauses += 1
-        try:
+        with asking(capture.asked for capture in self._captures):
             async with self._writing:
                 taken = await snapshot.moment(connection, bare=bare)
-                if captures and not taken.flushed:
+                if self._captures and not taken.flushed:
                     await snapshot.flush(self._opened(self._writer))
             for capture in self._captures:
                 capture.ask(taken.position)
-        finally:
-            for capture in captures:
-                capture.pauses -= 1
         return taken
 
     async def acknowledge(self, upto: Position) -> None:

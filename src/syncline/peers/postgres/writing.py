@@ -11,13 +11,13 @@ from typing import Final
 import msgspec
 import psycopg
 
-from syncline.model.value import ABSENT, Value
+from syncline.model.value import Value
 from syncline.model.write import Op, Write
 from syncline.peers.postgres import statement
 from syncline.peers.postgres.connect import Connection
 from syncline.peers.postgres.convert import Type, doubtful, store, store_column
 from syncline.peers.postgres.statement import Shape, Target, shape_of
-from syncline.peers.storing import Unstorable, columns_of, one_by_one
+from syncline.peers.storing import columns_of, one_by_one
 
 FEW: Final = 64  # rows, up to which single statements are as fast as COPY with its round trips
 _STAGES: Final = "syncline_stage_"
@@ -165,14 +165,3 @@ def copy_column(column: Sequence[Native]) -> Sequence[bytes]:
         if special in joined:
             data = [one and one.replace(special, escaped) for one in data]
     return [_NULL if one is None else one for one in data]
-
-
-def refusal_of(prepared: Prepared, place: int) -> Unstorable | None:
-    """Why a row's own values cannot be stored, if that is so."""
-    for name, column in zip(prepared.shape.names, columns_of(prepared.write, len(prepared.shape.key)), strict=True):
-        try:
-            if column[place] is not ABSENT:
-                store(column[place], prepared.target.type_of(name))
-        except Unstorable as error:
-            return Unstorable(error.code, f"{name}: {error.reason}")
-    return None

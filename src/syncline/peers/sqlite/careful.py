@@ -10,11 +10,10 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 
-import msgspec
-
 from syncline.model.change import Refusal
 from syncline.model.value import ABSENT, Row, Value
 from syncline.model.write import Op, Write
+from syncline.peers import storing
 from syncline.peers.sqlite.convert import Native, bind, read_row, store
 from syncline.peers.sqlite.features import quote
 from syncline.peers.sqlite.reading import columns_of, read
@@ -25,16 +24,8 @@ from syncline.peers.storing import Unstorable
 _UNIQUE = frozenset({"SQLITE_CONSTRAINT_UNIQUE", "SQLITE_CONSTRAINT_PRIMARYKEY", "SQLITE_CONSTRAINT_ROWID"})
 
 
-class Job(msgspec.Struct, frozen=True):
-    """One row of a write."""
-
-    write: Write
-    place: int
-    target: Target
-
-    def refusal(self, code: str, reason: str) -> Refusal:
-        """Why it is left out."""
-        return Refusal(self.write.collection, self.write.keys[self.place], code, reason)
+class Job(storing.Job[Target], frozen=True):
+    """One row of a write, with its table."""
 
     def is_there(self, connection: sqlite3.Connection) -> bool:
         """Whether there is a row of its key."""

@@ -5,10 +5,11 @@ from collections.abc import Iterator, Sequence
 from itertools import count
 from typing import Final, TypedDict
 
-from syncline.model.errors import MissingTable, NoKey, Problem, TablesDiffer, UnknownColumn
-from syncline.model.limits import COLUMNS_MAX, KEY_COLUMNS_MAX, NAME_CHARS_MAX
+from syncline.model.errors import MissingTable, NoKey, Problem, TablesDiffer
+from syncline.model.limits import NAME_CHARS_MAX
 from syncline.model.schema import Collection, Column, Kind
 from syncline.model.words import counted
+from syncline.peers.checking import too_wide, unusable
 from syncline.peers.sqlite import statement
 from syncline.peers.sqlite.features import CHANGELOG, LAYOUT, PREFIX, STATE, quote
 from syncline.peers.sqlite.inspect import Catalog, catalog, kind_of_table, table_names
@@ -93,20 +94,14 @@ def _columns(entry: Catalog, collection: Collection, where: Where) -> Iterator[P
     kinds = collection.kinds or (Kind.ANY,) * len(collection.columns)
     for name, kind in zip(collection.columns, kinds, strict=True):
         column = entry.table.column(name)
-        if column is None:
-            hint = f"ALTER TABLE {quote(entry.table.name)} ADD COLUMN {quote(name)}"
-            yield UnknownColumn("a column is missing", hint=hint, column=name, **where)
-        elif column.generated:
-            hint = "leave it out: each peer computes it"
-            yield TablesDiffer("a generated column cannot be written", hint=hint, column=name, **where)
-        elif _is_changed(kind, column, in_key=name in collection.key):
+        if problem := unusable(entry.table, name, f"ALTER TABLE {quote(entry.table.name)} ADD COLUMN {quote(name)}", where):
+            yield problem
+        elif column is not None and _is_changed(kind, column, in_key=name in collection.key):
             declared = column.declared or "without a type"
             why = f"it is declared {declared}, so SQLite would turn {kind} values into others"
             hint = "declare the column alike at all peers"
             yield TablesDiffer("a column would change values", why=why, hint=hint, column=name, **where)
-    if len(collection.columns) > COLUMNS_MAX or len(collection.key) > KEY_COLUMNS_MAX:
-        why = f"at most {COLUMNS_MAX} columns and {KEY_COLUMNS_MAX} key columns"
-        yield TablesDiffer("the table is too wide", why=why, hint="split it", **where)
+    yield from too_wide(collection, where)
 
 
 def _is_changed(kind: Kind, column: Column, *, in_key: bool) -> bool:

@@ -9,6 +9,7 @@ from tests.unit.peers.mysql.made import BIGINT, INT, TIME, VARCHAR, Log, rows, t
 from syncline.model.change import Refusal, Transaction
 from syncline.model.errors import CodecError, PeerChanged, PeerFull, PeerRestored
 from syncline.model.stamp import Position
+from syncline.peers.asked import Asked
 from syncline.peers.mysql import assemble, events, held
 from syncline.peers.mysql.assemble import Assembler, Begun, Unprepared
 from syncline.peers.mysql.decode import Decoder
@@ -25,7 +26,7 @@ def _assembler(log: Log, after: Position | None = None, created: dict[int, int] 
     tables = {"items": LAYOUT}
     where, decoder = after or Position(0), Decoder("my", "shop", tables)
     known = {} if created is None else created
-    return Assembler("my", "shop", tables, decoder, log.file, log.offset, where, 0, known)
+    return Assembler("my", "shop", tables, decoder, log.file, log.offset, where, 0, known, Asked())
 
 
 def _told(assembler: Assembler, log: Log) -> list[Transaction]:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from struct import pack
 
 from syncline.model.value import ABSENT, Absent
+from syncline.peers.asked import Asked
 from syncline.peers.postgres.assemble import Assembler, Seen
 from syncline.peers.postgres.decode import EPOCH_MICROS, Decoder
 from syncline.peers.postgres.footprint import position
@@ -93,8 +94,12 @@ class Server:
 def assembler(*, after: int = START, context: int = 3, alone: bool = False, asked: Sequence[int] = ()) -> Assembler:
     """An assembler that knows all tables."""
     decoder = Decoder("p", STATE, LAYOUTS, {})
-    made = Assembler("p", decoder, context, position(after, context))
-    made.alone, made.asked = alone, [position(one, context) for one in asked]
+    places = Asked()
+    for one in asked:
+        places.add(position(one, context))
+    if alone:
+        places.__dict__["_pauses"] = 1  # as inside of `asking`
+    made = Assembler("p", decoder, context, position(after, context), places)
     for table in RELATIONS:
         assert list(made.feed(relation(table))) == []
     return made
