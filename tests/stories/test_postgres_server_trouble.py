@@ -79,7 +79,7 @@ def test_f20_a_slot_that_somebody_moved_on_is_noticed(pair: Mixed) -> None:
     pair.write("hq", f"SELECT pg_replication_slot_advance('{slot}', pg_current_wal_lsn())")
     told = pair.settle(code=None)
     assert told.code != 0
-    assert "somebody else moved it on" in told.text
+    assert "somebody else moved the peer's history on" in told.text
     pair.space.verb("resume", "hq", "--rejoin")
     pair.settle()
     pair.assert_equal()

@@ -63,7 +63,8 @@ def _evidence(record: PeerRecord, shown: Identity, head: Offset, position: Posit
     if shown.watermark < record.captured and record.captured != record.joined_at:
         return f"its watermark {shown.watermark} is behind {record.captured}, which it had confirmed: it went back in time"
     if position is not None and shown.forgotten > position:
-        return f"it has forgotten its history up to {shown.forgotten.major}, which this log does not have: the log went back"
+        gone = f"it has forgotten its history up to {shown.forgotten.major}, which this log does not have"
+        return f"{gone}: the log was restored from a copy, or somebody else moved the peer's history on"
     if position is not None and shown.position < position:
         return f"its history ends at {shown.position.major}, before {position.major}, which was captured from it"
     return ""

@@ -13,7 +13,7 @@ from syncline.peers.postgres.connect import Connection, Place
 from syncline.peers.postgres.features import FORMAT, GENERATED_PUBLISHED, HISTORY, LAYOUT, STATE, object_name, quote
 from syncline.peers.postgres.inspect import Catalog, catalogs
 from syncline.peers.postgres.layout import Layout, drop_layout, load_layouts, save_layout
-from syncline.peers.postgres.slot import create_slot, drop_slots, trouble
+from syncline.peers.postgres.slot import create_slot, drop_slots, forgotten, trouble
 from syncline.peers.protocol import Identity
 
 _TABLES: Final = files("syncline.peers.postgres").joinpath("footprint.sql").read_text(encoding="utf-8")
@@ -94,7 +94,8 @@ async def read_identity(connection: Connection, peer: str) -> Identity:
         return Identity("", "", 0, Position(0), fresh=True)
     broken = await trouble(connection, state.incarnation)
     incarnation = f"{state.incarnation} ({broken})" if broken else state.incarnation
-    return Identity(incarnation, state.nonce, state.watermark, state.position, fresh=False, fingerprint=state.fingerprint)
+    gone = Position(await forgotten(connection, state.incarnation))
+    return Identity(incarnation, state.nonce, state.watermark, state.position, False, state.fingerprint, gone)
 
 
 # -- setting up -----------------------------------------------------------------------------------------------------------

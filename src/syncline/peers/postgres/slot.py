@@ -53,6 +53,15 @@ async def trouble(connection: Connection, incarnation: str, after: int | None = 
     return ""
 
 
+async def forgotten(connection: Connection, incarnation: str) -> int:
+    """Up to where history was given away. What lies between `acknowledged` and `passed` was none of ours, and is not missed."""
+    row = await _read(connection, incarnation)
+    if row is None or row[6] is None:
+        return 0
+    confirmed, acknowledged, passed = row[6], row[9], row[10]
+    return int(acknowledged if acknowledged <= confirmed <= passed else confirmed)
+
+
 async def create_slot(connection: Connection, place: Place, incarnation: str) -> None:
     """Make the slot. Waits for transactions that run now. Raises PeerBusy if they take too long."""
     try:
