@@ -12,7 +12,8 @@ from rich.text import Text
 
 from syncline.cli.facade import Report
 from syncline.cli.feed import Feed
-from syncline.cli.render import Screen, cell, drawn
+from syncline.cli.layout import drawn
+from syncline.cli.render import Screen, cell
 from syncline.model.errors import SynclineError
 
 T = TypeVar("T")

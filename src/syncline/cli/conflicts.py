@@ -9,11 +9,12 @@ from syncline.cli import facade
 from syncline.cli.exits import Exit
 from syncline.cli.facade import Report
 from syncline.cli.options import After, Config, ConfigOption, InCollection, Json, Limit, config_path, exactly, with_config
-from syncline.cli.render import Screen, value_text
+from syncline.cli.render import Screen, moment, value_text
 from syncline.config.load import load
 from syncline.model.errors import UsageError
 
-ORDER = ("id", "open", "time", "collection", "key", "field", "rule", "winner", "ours", "theirs")
+ORDER = ("id", "open", "collection", "key", "field", "rule", "winner", "time")
+SIDES = ("ours", "theirs")
 IdWords = Annotated[list[str], typer.Argument(metavar="[CONFIG] ID", help="The conflict, as `conflicts list` names it.")]
 
 app = typer.Typer(no_args_is_help=True, help="List conflicts, show both sides, settle them.")
@@ -37,7 +38,8 @@ def listing(
     if not found:
         screen.say("no conflicts" if everything else "no open conflicts")
         return Exit.OK
-    screen.records([{**one, "ours": _side(one, "ours"), "theirs": _side(one, "theirs")} for one in found], ORDER, only=True)
+    shown = [{**one, "time": moment(one.get("time")), **{side: _side(one, side) for side in SIDES}} for one in found]
+    screen.records(shown, ORDER, only=True, below=SIDES)
     if len(found) == limit:
         screen.say(f"more with --after {found[-1].get('id')}")
     if any(one.get("open") for one in found):

@@ -9,11 +9,12 @@ from syncline.cli import facade
 from syncline.cli.exits import Exit
 from syncline.cli.facade import Report
 from syncline.cli.options import ConfigOption, Json, with_config
-from syncline.cli.render import Screen, value_text
+from syncline.cli.render import Screen, moment, value_text
 from syncline.config.load import load
 from syncline.model.errors import UsageError
 
-ORDER = ("offset", "time", "origin", "change", "what", "decided")
+ORDER = ("offset", "time", "origin", "change")
+BELOW = ("what", "decided")
 
 
 def history(
@@ -37,13 +38,19 @@ def history(
     records = asyncio.run(facade.hub_for(load(path, absent_ok=True)).history(collection, tuple(key)))
     screen.data({"collection": collection, "key": key, "history": records})
     if records:
-        screen.records([{**step, "what": _what(step), "decided": _decided(step)} for step in records], ORDER, only=True)
+        screen.records([_shown(step) for step in records], ORDER, only=True, below=BELOW)
     else:
         screen.say(
             f"the log holds nothing about {collection} {', '.join(key)}: "
             "there is no such row, or nobody changed it since it was first there"
         )
     return Exit.OK
+
+
+def _shown(step: Report) -> Report:
+    """A step as a row of the table. What was given to one peer alone, as in a join, says to whom."""
+    change = f"{step.get('change', '')}, to {step['to']}" if step.get("to") else step.get("change")
+    return {**step, "time": moment(step.get("time")), "change": change, "what": _what(step), "decided": _decided(step) or None}
 
 
 def _what(step: Report) -> str:

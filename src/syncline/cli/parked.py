@@ -7,11 +7,12 @@ import typer
 
 from syncline.cli import facade
 from syncline.cli.exits import Exit
+from syncline.cli.facade import Report
 from syncline.cli.options import After, Config, ConfigOption, InCollection, Json, Limit, config_path, exactly, with_config
-from syncline.cli.render import Screen
+from syncline.cli.render import Screen, moment
 from syncline.config.load import load
 
-ORDER = ("id", "peer", "collection", "key", "code", "reason", "time", "attempts", "retrying", "skipped")
+ORDER = ("id", "peer", "collection", "key", "code", "attempts", "retrying", "skipped", "time", "reason")
 IdWords = Annotated[list[str], typer.Argument(metavar="[CONFIG] ID", help="The parked row, as `parked list` names it.")]
 
 app = typer.Typer(no_args_is_help=True, help="List parked rows, try them again, or give them up.")
@@ -33,7 +34,7 @@ def listing(
     if not found:
         screen.say("nothing is parked")
         return Exit.OK
-    screen.records(found, ORDER, only=True)
+    screen.records([_shown(one) for one in found], ORDER, only=True)
     if len(found) == limit:
         screen.say(f"more with --after {found[-1].get('id')}")
     screen.say("next: put right what the reason says, then syncline parked retry ID; or give a row up: syncline parked skip ID")
@@ -63,3 +64,8 @@ def skip(words: IdWords, config: ConfigOption = None, as_json: Json = False) -> 
     screen.data(report)
     screen.say(f"{name} is given up", style="green")
     return Exit.OK
+
+
+def _shown(row: Report) -> Report:
+    """A parked row as one of the table; what does not hold is not said."""
+    return {**row, "time": moment(row.get("time")), **{name: row.get(name) or None for name in ("retrying", "skipped")}}

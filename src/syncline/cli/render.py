@@ -1,6 +1,7 @@
 """How verbs speak: tables and lines for people, one JSON object for machines. Knows terminals; knows no verb.
 
-On a terminal rich draws tables and colours (NO_COLOR is respected); elsewhere the output is plain, aligned and uncut.
+On a terminal rich draws tables and colours (NO_COLOR is respected), folded to its width; elsewhere the output is plain, aligned
+and uncut.
 Everything passes two filters: secrets are hidden, and control characters of row values are shown instead of sent.
 """
 
@@ -10,9 +11,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TypeAlias
 
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
+from syncline.cli.layout import aligned, fitted
 from syncline.config.secrets import one_line, scrub
 
 Cells: TypeAlias = Sequence[object]
@@ -46,8 +47,8 @@ class Screen:
             text = json.dumps(_scrubbed(report), indent=2 if self.out.is_terminal else None, default=str)
             print(text, file=self.out.file)
 
-    def table(self, headers: Sequence[str], rows: Iterable[Cells], title: str = "") -> None:
-        """A table for people; numbers stand on the right."""
+    def table(self, headers: Sequence[str], rows: Iterable[Cells], title: str = "", together: int = 0) -> None:
+        """A table for people; numbers stand on the right. `together`: how many of the last columns leave it first (layout)."""
         if self.as_json:
             return
         texts = [[cell(value) for value in row] for row in rows]
@@ -55,21 +56,30 @@ class Screen:
         if title:
             self.say(title)
         if self.out.is_terminal:
-            self.out.print(drawn(headers, texts, right))
+            self.out.print(fitted(headers, texts, right, self.out.width, together))
             return
         for line in aligned([list(headers), *texts], right):
             self.say(line)
 
     def records(
-        self, records: Iterable[Mapping[str, object]], order: Sequence[str] = (), title: str = "", only: bool = False
+        self,
+        records: Iterable[Mapping[str, object]],
+        order: Sequence[str] = (),
+        title: str = "",
+        only: bool = False,
+        below: Sequence[str] = (),
     ) -> None:
-        """A table of records: the columns named first, then whatever else the records have (nothing else with `only`)."""
+        """A table of records: the columns named first, then whatever else the records have (nothing else with `only`).
+
+        Columns in which nobody has anything are left out. `below`: the last ones, which belong together.
+        """
         listed = list(records)
-        present = dict.fromkeys(name for record in listed for name in record)
+        present = dict.fromkeys(name for record in listed for name, value in record.items() if value is not None)
         rest = [] if only else [name for name in present if name not in order]
-        names = [*(name for name in order if name in present), *rest]
-        rows = [[record.get(name) for name in names] for record in listed]
-        self.table([name.replace("_", " ") for name in names], rows, title)
+        names = [name for name in (*order, *rest) if name in present and name not in below]
+        last = [name for name in below if name in present]
+        rows = [[record.get(name) for name in (*names, *last)] for record in listed]
+        self.table([*(name.replace("_", " ") for name in names), *last], rows, title, len(last))
 
     def details(self, record: Mapping[str, object], depth: int = 0) -> None:
         """One record as indented lines."""
@@ -99,41 +109,14 @@ def cell(value: object) -> str:
     return one_line(value)
 
 
+def moment(time: object) -> str | None:
+    """A moment as reports have it, shorter."""
+    return str(time).replace("+00:00", "Z") if time else None
+
+
 def value_text(value: object) -> str:
     """A row's value in a sentence: JSON, so that NULL, empty text and numbers can be told apart."""
     return one_line(json.dumps(value, ensure_ascii=False, default=str))
-
-
-def drawn(headers: Sequence[str], rows: Iterable[Sequence[str]], right: Iterable[int] = ()) -> Table:
-    """The table for a terminal. Cells must have gone through `cell`."""
-    table = Table(header_style="bold", box=None, padding=(0, 2, 0, 0))
-    for place, header in enumerate(headers):
-        table.add_column(Text(header), justify="right" if place in set(right) else "left", overflow="fold")
-    for row in rows:
-        table.add_row(*(Text(text, style=_MOODS.get(text, "")) for text in row))
-    return table
-
-
-def aligned(rows: Sequence[Sequence[str]], right: Iterable[int] = ()) -> list[str]:
-    """Rows as lines of plain text in columns, nothing cut."""
-    places = set(right)
-    widths = [max(len(row[place]) for row in rows) for place in range(len(rows[0]))] if rows else []
-    lines = []
-    for row in rows:
-        cells = (
-            text.rjust(width) if place in places else text.ljust(width)
-            for place, (text, width) in enumerate(zip(row, widths, strict=True))
-        )
-        lines.append("  ".join(cells).rstrip())
-    return lines
-
-
-_MOODS = {
-    **dict.fromkeys(("live", "equal"), "green"),
-    **dict.fromkeys(("new", "connecting", "joining", "pending"), "cyan"),
-    **dict.fromkeys(("waiting", "paused", "stale", "left"), "yellow"),
-    **dict.fromkeys(("broken", "drift"), "red"),
-}
 
 
 def plain_output() -> None:

@@ -12,7 +12,7 @@ from syncline.cli.facade import Facade, Report
 from syncline.cli.feed import Feed
 from syncline.cli.options import Config, ConfigOption, Json, config_path
 from syncline.cli.prepare import space_of
-from syncline.cli.render import Screen
+from syncline.cli.render import Screen, value_text
 from syncline.model.words import counted
 
 ORDER = ("collection", "key", "fields", "state")
@@ -43,23 +43,44 @@ async def _verify(hub: Facade, repair: bool, screen: Screen) -> Report:
 def _show(screen: Screen, report: Report) -> None:
     differences = report.get("differences", [])
     if differences:
-        flat = [
-            {**{name: value for name, value in one.items() if name != "peers"}, **one.get("peers", {})} for one in differences
-        ]
-        screen.records(flat, ORDER)
-    rows = report.get("rows", 0)
-    through = ", ".join(f"{name} {offset}" for name, offset in report.get("verified_through", {}).items())
+        flat = [{**one, **_values(one)} for one in differences]
+        peers = dict.fromkeys(name for one in differences for name in one.get("peers", {}))
+        screen.records(flat, ORDER, only=True, below=tuple(f"at {name}" for name in peers))
+    rows = counted(report.get("rows", 0), "row")
+    through = ", ".join(f"{name} {offset}" for name, offset in report.get("verified_through", {}).items() if offset is not None)
+    drift = report.get("drift", sum(1 for one in differences if one.get("state") == "drift"))
     if report.get("equal"):
-        screen.say(
-            f"equal: {counted(rows, 'row')} compared" + (f"; verified through {through}" if through else ""), style="green"
-        )
+        screen.say(f"equal: {rows} compared{f'; verified through {through}' if through else ''}", style="green")
+    elif drift:
+        screen.say(f"not equal: {rows} compared, {drift:,} {'differs' if drift == 1 else 'differ'}", style="red")
     else:
-        drift = report.get("drift", sum(1 for one in differences if one.get("state") == "drift"))
-        screen.say(
-            f"not equal: {counted(rows, 'row')} compared, {drift:,} {'differs' if drift == 1 else 'differ'}", style="red"
-        )
-    if report.get("not_compared"):
-        screen.say(f"not compared, because not live: {', '.join(report['not_compared'])}", style="yellow")
-    for name, what in (("pending", "under way"), ("parked", "parked"), ("repaired", "repaired through the log")):
-        if report.get(name):
-            screen.say(f"{counted(report[name], 'row')} {what}", style="cyan")
+        found = f"{counted(len(differences), 'difference')} on the way or parked" if differences else "none differ"
+        screen.say(f"not proven equal: {rows} compared, {found}", style="yellow")
+    why = report.get("why_not_compared", {})
+    for name in report.get("not_compared", []):
+        screen.say(f"{name} was not compared: {why.get(name) or 'it is not live'}. See: syncline status", style="yellow")
+    if report.get("pending"):
+        screen.say(f"{counted(report['pending'], 'row')} under way: not arrived everywhere yet. Verify again", style="yellow")
+    if report.get("parked"):
+        screen.say(f"{_parked(report)}. See: syncline parked", style="yellow")
+    if report.get("repaired"):
+        screen.say(f"{counted(report['repaired'], 'row')} repaired through the log", style="cyan")
+
+
+def _values(difference: Report) -> dict[str, str]:
+    """What each peer has in the fields that differ, under the peer's name."""
+    held = difference.get("peers", {}).items()
+    return {f"at {peer}": "(no such row)" if fields is None else _fields(fields) for peer, fields in held}
+
+
+def _fields(fields: Report) -> str:
+    if len(fields) == 1:  # which one stands in the row above
+        return value_text(next(iter(fields.values())))
+    return ", ".join(f"{name} {value_text(value)}" for name, value in fields.items())
+
+
+def _parked(report: Report) -> str:
+    """How many rows are parked, and where."""
+    at = ", ".join(f"{count:,} at {peer}" for peer, count in report.get("parked_at", {}).items())
+    rows = counted(report["parked"], "row")
+    return f"{rows} parked{f' ({at})' if at else ''}: refused there, so what the others have is not there"

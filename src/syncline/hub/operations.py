@@ -1,6 +1,7 @@
 """What people ask of a running engine: settle, retry, repair, verify, status. Each appends to the log, or only reads."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
@@ -100,7 +101,7 @@ class Operations:
         sessions = self.live()
         if not sessions:
             raise PeerUnreachable("no peer is live, so there is nothing to compare", hint="see 'syncline status'")
-        absent = [name for name, session in self.engine.sessions.items() if session not in sessions]
+        absent = {name: _why_away(session) for name, session in self.engine.sessions.items() if session not in sessions}
         results: list[Compared] = []
         through: dict[str, dict[str, Offset]] = {}
         pipeline = LivePipeline(self.engine)
@@ -195,20 +196,31 @@ def peer_report(
             **collection_report(fold, name, collection),
         }
     stage = str(fold.peer(name).stage)
-    return {"state": state, "stage": stage, "reason": str(reason) if reason else None, "collections": collections}
+    return {"state": state, "stage": stage, "reason": str(reason) if reason else None, **engine.keeping.report(name), "collections": collections}
 
 
-def report_verify(results: Sequence[Compared], absent: Sequence[str], repaired: int, state: State) -> Report:
-    """What verify found, for every face. Parked: every row that waits at some peer, also where all peers are equal."""
+def _why_away(session: Session) -> str:
+    """Why a peer that is not live cannot be compared."""
+    return f"it is {session.phase}{f': {session.reason}' if session.reason is not None else ''}"
+
+
+def report_verify(results: Sequence[Compared], absent: Mapping[str, str], repaired: int, state: State) -> Report:
+    """What verify found, for every face. `absent`: who was not compared, and why.
+
+    Parked: every row that waits at some peer, also where all peers are equal.
+    """
     differences = [one for result in results for one in result.differences]
     compared = {result.collection for result in results}
+    parked = Counter(row.peer for row in state.parked.values() if row.collection in compared)
     return {
         "equal": not any(result.found for result in results) and not absent,
         "rows": sum(result.rows for result in results),
         "pending": sum(result.states.get("pending", 0) for result in results),
         "drift": sum(result.states.get("drift", 0) for result in results),
-        "parked": sum(1 for row in state.parked.values() if row.collection in compared),
+        "parked": parked.total(),
+        "parked_at": dict(parked),
         "not_compared": list(absent),
+        "why_not_compared": dict(absent),
         "repaired": repaired,
         "differences": [difference_report(one) for one in differences],
         "verified_through": {result.collection: result.through for result in results},

@@ -153,7 +153,7 @@ class Reading:
         state = await self.state()
         async with self.asked() as (asked, plan), self.reader() as reader:
             names = [name for name in asked.tables if _takes_part(state, name, asked.identities[name])]
-            absent = [name for name in self._space.peers if name not in names]
+            absent = {name: _why_apart(state, name) for name in self._space.peers if name not in names}
             heard = {name: frozenset(plan.collections) - plan.only(name, Direction.RECEIVE) for name in names}
             peers = {name: (asked.peers[name], asked.identities[name]) for name in names}
             pipeline = await resting(state, reader, peers, heard)
@@ -200,6 +200,12 @@ class Reading:
         """Raise UsageError for a collection that is not configured."""
         if collection is not None and collection not in self._space.collections:
             raise UsageError(f"there is no collection {collection}", hint=f"there are {', '.join(self._space.collections)}")
+
+
+def _why_apart(state: State, name: str) -> str:
+    """Why a peer that answers is not compared while no hub runs."""
+    stage = state.peers[name].stage if name in state.peers else Stage.NEW
+    return "it is not the copy that the log knows" if stage is Stage.LIVE else f"it is {stage}"
 
 
 def _takes_part(state: State, name: str, identity: Identity) -> bool:

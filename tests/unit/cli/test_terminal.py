@@ -1,16 +1,18 @@
 """What a person at a terminal sees: tables, colours unless NO_COLOR, bars, nothing that a row's value smuggles in."""
 
 import asyncio
+import re
 from pathlib import Path
 
 import pytest
-from tests.unit.cli.fake import DIFFERENCE, PARKED, FakeHub, config_in
+from tests.unit.cli.fake import CONFLICT, DIFFERENCE, HISTORY, PARKED, SIDE, FakeHub, config_in
 from typer.testing import CliRunner
 
 from syncline.cli import board, facade
 from syncline.cli.facade import Report
+from syncline.cli.layout import aligned
 from syncline.cli.main import app
-from syncline.cli.render import aligned, cell, value_text
+from syncline.cli.render import cell, value_text
 from syncline.model.event import Event, Listener
 from syncline.model.words import counted
 
@@ -93,6 +95,36 @@ def test_x14_control_characters_of_rows_are_shown_and_not_sent(hub: FakeHub) -> 
 def test_markup_in_values_is_text(hub: FakeHub) -> None:
     hub.answers["parked"] = [{**PARKED, "reason": "[red]x[/red] :smile:"}]
     assert "[red]x[/red] :smile:" in shown("parked")
+
+
+LONG = "CHECK constraint failed: length(email) < 40 and email is not null"
+
+
+@pytest.mark.parametrize("verb", ["parked", "conflicts", "verify", "history customers 7", "status"])
+def test_at_80_columns_no_value_is_squeezed(hub: FakeHub, monkeypatch: pytest.MonkeyPatch, verb: str) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("NO_COLOR", "1")
+    sides = {"ours": {**SIDE, "value": LONG}, "theirs": {**SIDE, "peer": "van", "value": LONG}}
+    hub.answers |= {
+        "parked": [{**PARKED, "reason": LONG, "time": SIDE["time"]}],
+        "conflicts": [{**CONFLICT, **sides, "rule": "prefer headquarters"}],
+        "verify": {"equal": False, "differences": [{**DIFFERENCE, "peers": {"branch_1": {"city": LONG}, "van": None}}]},
+        "history": [{**HISTORY[1], "fields": {"notes": ["x", LONG]}}],
+    }  # fmt: skip
+    name, found = "headquarters-of-the-north", hub.answers["status"]["peers"]["hq"]
+    hub.answers["status"] = {**hub.answers["status"], "peers": {name: found}}
+    lines = re.sub(r"\x1b\[[0-9;]*m", "", shown(*verb.split())).splitlines()
+    table = [line for line in lines if not line.startswith(("next:", "parked:", "open conflicts:"))]
+    assert max(map(len, table)) <= 80
+    whole = " ".join(" ".join(table).split())
+    if verb == "status":
+        assert f"{name} customers live" in whole
+        assert "2 open of 5" in whole
+    else:
+        assert LONG in whole, "folded at blanks, in a place that is wide enough"
+    if verb == "verify":
+        assert "at branch_1" in whole
+        assert "(no such row)" in whole
 
 
 @pytest.mark.parametrize(

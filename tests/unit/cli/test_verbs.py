@@ -298,12 +298,27 @@ def test_verify_names_peer_collection_key_and_fields_of_a_drift(hub: FakeHub) ->
         "Bonn",
         "drift",
         "5 rows compared, 1 differ",
-        "not live: car",
+        "car was not compared: it is not live",
         "2 rows under way",
     ):
         assert piece in result.stdout
     assert "\x1b" not in result.stdout, "a row's control characters do not reach the terminal"
     assert answer("verify", code=1)["differences"] == [DIFFERENCE]
+
+
+def test_verify_says_what_is_not_proven_and_why_where_no_row_differs(hub: FakeHub) -> None:
+    known = {"equal": False, "rows": 5, "pending": 0, "drift": 0, "differences": [], "verified_through": {"customers": None}}
+    hub.answers["verify"] = {**known, "not_compared": ["van"], "why_not_compared": {"van": "it is waiting: SYN-P02: no route"}}
+    assert syncline("verify").stdout.splitlines() == [
+        "not proven equal: 5 rows compared, none differ",
+        "van was not compared: it is waiting: SYN-P02: no route. See: syncline status",
+    ]
+    parked = {"parked": 1, "parked_at": {"van": 1}, "differences": [{**DIFFERENCE, "state": "parked"}]}
+    hub.answers["verify"] = {**known, **parked}
+    assert syncline("verify").stdout.splitlines()[-2:] == [
+        "not proven equal: 5 rows compared, 1 difference on the way or parked",
+        "1 row parked (1 at van): refused there, so what the others have is not there. See: syncline parked",
+    ]
 
 
 def test_status_shows_every_number_and_the_reason(hub: FakeHub) -> None:

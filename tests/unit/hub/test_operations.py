@@ -169,6 +169,7 @@ def test_who_is_not_compared_is_named_and_nothing_is_called_equal() -> None:
         await stand.until(lambda: stand.phase("r") is Phase.PAUSED, "paused")
         report = await compare(verbs)
         assert (report["equal"], report["not_compared"], report["drift"]) == (False, ["r"], 0)
+        assert report["why_not_compared"] == {"r": "it is paused"}
 
     stand.run(story())
 
