@@ -1,7 +1,8 @@
 """Secrets in addresses: where they come from (`${env:NAME}`, `${file:/path}`) and how they are kept out of every output.
 
 Two nets: `redact` hides the secret parts of anything that looks like a URL; `scrub` also hides every secret value that this
-process has resolved, wherever it turns up (a driver's message, a traceback), as CI runners mask theirs.
+process has resolved, wherever it turns up (a driver's message, a traceback), as CI runners mask theirs; of one that may be an
+ordinary word see model.secret.
 """
 
 import re
@@ -12,12 +13,11 @@ from urllib.parse import unquote
 
 from syncline.model import limits
 from syncline.model.errors import MissingSecret, Problem
+from syncline.model.secret import HIDDEN, mask
 
-HIDDEN: Final = "***"
 _SHOWN_CHARS: Final = 80
 _LOOKED_AT_CHARS: Final = 4_000
 _ENDS_MAX: Final = 20
-_SHORTEST: Final = 4  # hiding every 'a' of every message would hide the messages
 _REFERENCE: Final = re.compile(r"\$\{([^{}]*)\}")
 _USERINFO: Final = re.compile(r"://(?P<userinfo>[^\s/]\S{0,1000})@")  # bounded: no text may take quadratic time
 _PARAMETER: Final = re.compile(
@@ -31,9 +31,7 @@ _known: set[str] = set()
 
 def remember(secret: str) -> None:
     """From now on, `scrub` hides this value, as it is and with percent escapes read."""
-    for form in (secret, unquote(secret)):
-        if len(form) >= _SHORTEST:
-            _known.add(form)
+    _known.update(form for form in (secret, unquote(secret)) if form)
 
 
 def remember_url(url: str) -> None:
@@ -55,9 +53,7 @@ def redact(text: str) -> str:
 
 def scrub(text: str) -> str:
     """The text without any secret: every known value hidden, every URL redacted."""
-    for secret in sorted(_known, key=len, reverse=True):
-        text = text.replace(secret, HIDDEN)
-    return redact(text)
+    return redact(mask(text, _known))
 
 
 def one_line(text: str) -> str:

@@ -93,6 +93,41 @@ def test_a_known_secret_is_hidden_wherever_it_turns_up() -> None:
     assert scrub("login failed for tr@p-door (tr%40p-door)") == f"login failed for {HIDDEN} ({HIDDEN})"
 
 
+WORDS = ("postgres", "sync", "peer", "crm", "a", "3306", "server", "Fix")
+
+
+@pytest.mark.parametrize("word", WORDS)
+def test_a_password_that_is_a_word_leaves_the_words_of_messages_alone(word: str) -> None:
+    remember_url(f"postgresql://{word}:{word}@hq:3306/{word}")
+    message = f"SYN-P02: the server of peer a (database hq:3306/{word}, crm): {word} failed. Fix: syncline check; postgres 3306"
+    assert scrub(message) == message
+
+
+@pytest.mark.parametrize("word", WORDS)
+@pytest.mark.parametrize(
+    "text",
+    [
+        "x://u:{}@h/db", "conninfo user=u password={} host=h", "{{'password': '{}', 'user': 'u'}}", "PGPASSWORD={}",
+        "sslpassword = '{}'", '"api_key": "{}"', "u:{}@h",
+    ],
+)  # fmt: skip
+def test_x11_a_password_that_is_a_word_is_hidden_where_secrets_stand(word: str, text: str) -> None:
+    remember_url(f"postgresql://u:{word}@h/db")
+    assert scrub(text.format(word)) == redact(text.format(HIDDEN))
+    assert HIDDEN in scrub(text.format(word))
+
+
+def test_x11_a_password_of_blanks_and_words_is_hidden_in_its_address() -> None:
+    remember_url("mysql://sync:a b@hq/crm")
+    assert scrub("no answer from mysql://sync:a b@hq/crm, a b") == "no answer from mysql://***@hq/crm, a b"
+
+
+def test_a_secret_of_some_length_is_hidden_as_a_word_and_a_long_one_anywhere() -> None:
+    remember_url("x://u:pass-1@h")
+    remember_url("x://u:pass-1-word@h")
+    assert scrub("pass-1, pass-12, 'pass-1' xpass-1-wordx") == "***, pass-12, '***' x***x"
+
+
 @given(
     st.text(),
     st.text(alphabet=st.characters(min_codepoint=33, max_codepoint=126), min_size=4).filter(lambda word: "@" not in word),

@@ -20,6 +20,7 @@ from pymysql.constants import COMMAND
 
 from syncline.model import limits
 from syncline.model.errors import PeerBusy, PeerChanged, PeerDenied, PeerError, PeerFull, PeerUnreachable, PeerUnsafe
+from syncline.model.secret import mask
 from syncline.peers.mysql.features import Server, server_of
 from syncline.peers.mysql.pulse import State, Watch
 
@@ -76,7 +77,7 @@ class Place(NamedTuple):
 
     def scrub(self, text: str) -> str:
         """A driver's message without the password."""
-        return " ".join((text.replace(self.password, "***") if self.password else text).split())
+        return " ".join(mask(text, [self.password]).split())
 
 
 def parse_url(name: str, url: str) -> Place:

@@ -15,6 +15,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from syncline.model.errors import PeerBusy, PeerChanged, PeerDenied, PeerError, PeerFull, PeerUnreachable, PeerUnsafe
 
 Connection = psycopg.AsyncConnection[tuple[Any, ...]]
+from syncline.model.secret import mask
 
 _PINNED: Final = {
     "datestyle": "ISO",
@@ -69,10 +70,8 @@ class Place(NamedTuple):
 
     def scrub(self, text: str) -> str:
         """A driver's message without the password."""
-        for name in ("password", "sslpassword"):
-            secret = self.conninfo.get(name, "")
-            text = text.replace(secret, "***") if secret else text
-        return " ".join(text.split())
+        secrets = (self.conninfo.get(name, "") for name in ("password", "sslpassword"))
+        return " ".join(mask(text, secrets).split())
 
 
 def parse_url(name: str, url: str) -> Place:
