@@ -1,7 +1,7 @@
 """Masking secrets in texts: what is masked wherever it turns up, and what only where secrets stand. Pure.
 
 A password may be a word that messages are made of ('postgres', 'sync', 'peer'). Masked everywhere, it would garble them, and
-the gap in a known sentence would tell it. So a secret that may be an ordinary word is masked where secrets stand: in an address,
+the gap in a known sentence would tell it. So a secret that may be an ordinary word is masked where secrets stand: in addresses,
 and after the name of a secret. Any other is masked wherever it turns up, a shorter one only where it is a word by itself.
 """
 
