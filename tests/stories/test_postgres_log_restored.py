@@ -1,4 +1,4 @@
-"""The hub's log is an older copy, and a PostgreSQL server has given its history away since: that is noticed, and nothing moves."""
+"""The log is an older copy, and a PostgreSQL server gave its history away since: it is noticed, and nothing moves."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -60,6 +60,8 @@ def show(screen: Screen, report: Report) -> None:
     for name, peer in report.get("peers", {}).items():
         if peer.get("reason"):
             screen.say(f"{name}: {peer.get('state')}: {peer['reason']}", style="yellow")
+        if peer.get("alarm"):
+            screen.say(f"{name}: {peer['alarm']['text']}", style="yellow")
         uncaptured = _sum(peer, "uncaptured")
         if uncaptured:
             what = counted(uncaptured, "change") + (" or more" if uncaptured >= STATUS_CHANGES_MAX else "")

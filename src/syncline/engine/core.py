@@ -11,6 +11,7 @@ from syncline.engine.clock import Clock, monotonic
 from syncline.engine.closing import closing
 from syncline.engine.ingest import Ingest, confirm_entry
 from syncline.engine.join import Joiner
+from syncline.engine.keeping import Keeping
 from syncline.engine.parking import due, retry_entry, skip_entry
 from syncline.engine.retry import Backoff, is_transient
 from syncline.engine.session import Phase, Session, Stopped
@@ -83,6 +84,7 @@ class Engine:
             for peer in peers
         }  # fmt: skip
         self._joiner.members.update(self.sessions)
+        self.keeping = Keeping(self.sessions, emit)
         self.ingest.is_behind = self._is_behind
         self._wake = {name: asyncio.Event() for name in self.sessions}
         self.ready = asyncio.Event()  # the log is open and its fold is known
@@ -112,6 +114,7 @@ class Engine:
                     for session in self.sessions.values():
                         tasks.create_task(self._supervise(session))
                     tasks.create_task(self._pulse())
+                    tasks.create_task(self.keeping.run())
         except BaseExceptionGroup as group:
             raise _first(group) from group
         finally:

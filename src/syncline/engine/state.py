@@ -45,6 +45,7 @@ class PeerRecord:
     authority: str = ""  # rejoin: whose rows stand, '' for the rules
     since: Position | None = None  # join: where what counts as its own writes begins in its history; None: unknown
     paused_from: Stage = Stage.LIVE  # where a paused peer goes on
+    staged: Micros = 0  # when it came to its stage; 0 where an older log does not tell
     had: Offset = 0  # rejoin: the watermark it came back with
     alone: bool = False  # rejoin: it is compared with what the log tells, since nobody else is left
 
@@ -244,6 +245,7 @@ class State:
             record.since = msgspec.convert(body["since"], Position | None)
         if "stage" in body:
             self._enter_stage(record, Stage(body["stage"]), entry.offset)
+            record.staged = entry.time
         record.had, record.alone = body.get("had", record.had), body.get("alone", record.alone)
         record.incarnation = body.get("incarnation", record.incarnation)
         record.approved = body.get("approved", record.approved)
@@ -307,6 +309,7 @@ class State:
             record.authority = one.authority
             record.joins = {name: decode_row(key) if key else None for name, key in one.joins}
             record.paused_from, record.had, record.alone = Stage(one.paused_from), one.had, one.alone
+            record.staged = one.staged
         for row in export.parked:
             key, first = decode_row(row.key), row.first or row.at
             known = ParkedRow(row.peer, row.collection, key, row.since, row.code, row.reason, row.at, row.time, row.retried)
@@ -336,6 +339,7 @@ class _PeerExport(msgspec.Struct, array_like=True):
     paused_from: str
     had: Offset
     alone: bool
+    staged: Micros = 0
 
 
 def _export_peer(one: PeerRecord) -> _PeerExport:
@@ -343,7 +347,7 @@ def _export_peer(one: PeerRecord) -> _PeerExport:
     return _PeerExport(
         one.name, one.stage, one.incarnation, one.nonces, one.position, one.captured, one.joined_at, one.approved,
         one.rejoining, one.since, one.authority, joins, sorted(one.joined), one.paused_from, one.had,
-        one.alone,
+        one.alone, one.staged,
     )  # fmt: skip
 
 

@@ -5,24 +5,27 @@ has captured yet, and would the guard hold what waits for it.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from syncline.engine import keeping
 from syncline.engine.closing import closing
 from syncline.engine.guard import Guard
 from syncline.engine.identity import require_free, session_mark, verify_identity
+from syncline.engine.keeping import look as look_at_kept
 from syncline.engine.state import PeerRecord, Stage, State
 from syncline.hub.pipeline import Readable
 from syncline.model.entry import Entry
-from syncline.model.errors import GuardTripped, PeerBusy, PeerError, SynclineError
+from syncline.model.errors import Advice, GuardTripped, PeerBusy, PeerError, Problem, SynclineError
 from syncline.model.limits import STATUS_CHANGES_MAX
 from syncline.model.schema import Table
 from syncline.model.space import Direction, Space
 from syncline.model.stamp import Offset
 from syncline.model.value import Key
+from syncline.model.words import sized
 from syncline.model.write import Batch, Op, Write
-from syncline.peers.protocol import Peer
+from syncline.peers.protocol import Kept, Peer
 from syncline.peers.registry import open_peer
 
 LOOK_SECONDS: Final = 5.0
@@ -38,6 +41,7 @@ class Found:
     watermark: Offset = 0
     uncaptured: dict[str, int] | None = None
     reason: SynclineError | None = None
+    kept: Kept | None = None
 
     @property
     def state(self) -> str:
@@ -46,9 +50,18 @@ class Found:
 
 
 async def look(space: Space, state: State, log: Readable) -> dict[str, Found]:
-    """Look at every peer that has a place in the log."""
-    names = [name for name in space.peers if name in state.peers and state.peers[name].holds_window]
-    return dict(zip(names, await asyncio.gather(*(_look(space, name, state, log) for name in names)), strict=True))
+    """Look at every peer that has a place in the log, and at what servers keep for those that had one."""
+    names = [name for name in space.peers if name in state.peers]
+    looks = (_look if state.peers[name].holds_window else _look_at_rest for name in names)
+    found = await asyncio.gather(*(one(space, name, state, log) for one, name in zip(looks, names, strict=True)))
+    return dict(zip(names, found, strict=True))
+
+
+async def _look_at_rest(space: Space, name: str, state: State, _log: Readable) -> Found:
+    """A peer that nobody waits for may still have its server keep its history."""
+    peer = open_peer(name, space.peers[name].url)
+    kept = await look_at_kept(peer, state.peers[name].position)
+    return Found(kept=kept[0] if kept is not None else None)
 
 
 async def _look(space: Space, name: str, state: State, log: Readable) -> Found:
@@ -57,6 +70,7 @@ async def _look(space: Space, name: str, state: State, log: Readable) -> Found:
     try:
         async with asyncio.timeout(LOOK_SECONDS):
             identity = await peer.connect()
+            found.kept = await peer.kept(record.position)
             require_free(record, identity, session_mark(space.name, ""))
             verify_identity(record, identity, state.head)
             found.watermark = identity.watermark
@@ -69,6 +83,27 @@ async def _look(space: Space, name: str, state: State, log: Readable) -> Found:
         found.reason = error
     finally:
         await peer.close()
+    return found
+
+
+async def kept_advice(peers: Mapping[str, Peer], state: State, *, served: bool) -> list[Problem]:
+    """What servers keep for peers, as advice: an alarm, and where no hub runs whatever there is."""
+    found: list[Problem] = []
+    for name, peer in peers.items():
+        record = state.peers.get(name, PeerRecord(name))
+        kept = await look_at_kept(peer, record.position)
+        if kept is None or kept[0] is None:
+            continue
+        one, paused = kept[0], record.stage is Stage.PAUSED
+        cause, fix = keeping.cause_of(record, None, None)
+        if served and not paused:
+            cause, fix = "a hub runs", "'syncline status' tells what it does"
+        told = keeping.alarm(name, one, cause, fix)
+        if told is not None:
+            found.append(Advice(told.what, why=told.why, hint=told.hint, peer=name))
+        elif not served and one.budget:
+            why = f"{one.what}: {sized(one.bytes)}, the budget is {sized(one.budget)}; {cause}"
+            found.append(Advice("the server keeps its log for this peer", why=why, hint=fix, peer=name))
     return found
 
 

@@ -196,7 +196,8 @@ def peer_report(
             **collection_report(fold, name, collection),
         }
     stage = str(fold.peer(name).stage)
-    return {"state": state, "stage": stage, "reason": str(reason) if reason else None, **engine.keeping.report(name), "collections": collections}
+    told: Report = {"state": state, "stage": stage, "reason": str(reason) if reason else None}
+    return told | engine.keeping.report(name) | {"collections": collections}
 
 
 def _why_away(session: Session) -> str:

@@ -15,7 +15,7 @@ from syncline.hub.build import Asked, advice, against, ask, dismiss, failures, p
 from syncline.hub.operations import report_verify
 from syncline.hub.pipeline import resting
 from syncline.log.reading import SqliteReader
-from syncline.log.registry import log_exists, open_reader
+from syncline.log.registry import is_served, log_exists, open_reader
 from syncline.mapping.plan import outline
 from syncline.model.codec import encode_row
 from syncline.model.errors import PeerError, SynclineError, UsageError
@@ -86,6 +86,9 @@ class Reading:
             plan, problems = await against(self._space, asked, state.columns)
             waiting = waiting_columns(self._space, asked, state.columns)
             advised = [*advice(self._space, asked), *await peers_advice(asked, plan)]
+            advised += await at_rest.kept_advice(
+                asked.peers, state, served=log_exists(self._space.log) and is_served(self._space.log)
+            )
             return [*problems, *waiting, *failures(self._space, asked, state).values(), *advised]
         finally:
             await dismiss(asked)

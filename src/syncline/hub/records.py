@@ -4,7 +4,8 @@ from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from syncline.engine.state import ParkedRow, Stage, State
+from syncline.engine import keeping
+from syncline.engine.state import ParkedRow, PeerRecord, Stage, State
 from syncline.hub.at_rest import Found
 from syncline.model.change import Change
 from syncline.model.conflict import Conflict, Side
@@ -171,7 +172,10 @@ def resting_peer(state: State, name: str, collections: Sequence[str], found: Fou
         for collection in collections
     }
     reason = found.reason.text() if found is not None and found.reason is not None else None
-    return {"state": told, "stage": stage, "reason": reason, "collections": shown}
+    kept = found.kept if found is not None else None
+    known = record if record is not None else PeerRecord(name)
+    held = keeping.report(kept, keeping.alarm(name, kept, *keeping.cause_of(known, None, None)) if kept is not None else None)
+    return {"state": told, "stage": stage, "reason": reason, **held, "collections": shown}
 
 
 def collection_report(state: State, peer: str, collection: str) -> Report:

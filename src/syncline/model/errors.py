@@ -4,7 +4,7 @@ SynclineError
  |- ConfigError        SYN-C01  the configuration (carries every problem of the file)
  |- Problem            SYN-C02  one thing wrong with a configuration or a precondition; a class and code per kind, see below
  |- PeerError          SYN-P..  a peer: PeerUnreachable (transient), PeerBusy (transient), PeerFull (transient),
- |                             PeerDenied (transient), PeerUnsafe, PeerChanged, PeerRestored
+ |                             PeerDenied (transient), PeerUnsafe, PeerChanged, PeerRestored; PeerBehind is an alarm
  |- LogError           SYN-L..  the log: LogFenced, LogDamaged, LogFull (transient), LogBusy
  |- CodecError         SYN-W..  wire and disk format
  |- MergeError         SYN-M..  a rule or policy that cannot be applied
@@ -249,6 +249,12 @@ class PeerDenied(PeerError):
 
     code = "SYN-P09"
     transient = True
+
+
+class PeerBehind(PeerError):
+    """An alarm: the server keeps too much of its log for this peer, or is about to let go of what the peer needs."""
+
+    code = "SYN-P10"
 
 
 class LogError(SynclineError):

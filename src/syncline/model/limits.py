@@ -77,7 +77,9 @@ SNAPSHOT_BYTES_MAX: Final = 12 * 1024 * 1024  # of one range, about
 COMPARE_ROWS_MAX: Final = 5_000
 STATUS_CHANGES_MAX: Final = 10_000  # uncaptured changes that `status` counts at one peer before it says "or more"
 
-SLOT_KEPT_BYTES_MAX: Final = 1024 * 1024 * 1024  # of a server's log kept for us, before `check` says so
+WAL_BUDGET_BYTES: Final = 4 * 1024**3  # of its log that a server may keep for a peer before there is an alarm
+WAL_BUDGET_BYTES_MIN: Final = 1024**2
+WAL_BUDGET_BYTES_MAX: Final = 1024**5
 
 # Time
 POLL_SECONDS: Final = 0.07
@@ -86,6 +88,7 @@ TRIGGER_CALM_SECONDS: Final = 30.0  # a row that no trigger answered for so long
 TRIM_SECONDS: Final = 30.0
 PEER_QUIET_SECONDS: Final = 5.0  # a stream that said nothing for so long is asked whether it is there
 PEER_SILENT_SECONDS: Final = 10.0  # how long it may then leave that open, and a new connection too, before it counts as dead
+KEPT_SECONDS: Final = 10.0  # between two looks at how much of its log a server keeps for a peer
 FILE_CHECK_SECONDS: Final = 1.0  # how soon a peer's file that was replaced is noticed
 RETRY_SECONDS_MIN: Final = 0.05
 RETRY_SECONDS_MAX: Final = 30.0

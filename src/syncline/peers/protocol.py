@@ -86,6 +86,26 @@ class Digest(msgspec.Struct, frozen=True):
     total: int
 
 
+class Kept(msgspec.Struct, frozen=True):
+    """What a server keeps of its own log that is still needed of it, and when it would let go of that.
+
+    `what`: the slot, or the oldest file. `bytes`: from there to the end. `budget`: how many it may keep because of us; 0 where
+    it keeps them anyway. `bytes_max`: it lets go beyond so many; 0: never. `seconds`: for how long nobody has read there;
+    `seconds_max`: it lets go after so many; 0: never. `leaving`: it says that it may let go now. `lost`: why it has. `look`:
+    where to look if it grows while a hub reads it.
+    """
+
+    what: str
+    bytes: int
+    budget: int = 0
+    bytes_max: int = 0
+    seconds: float = 0.0
+    seconds_max: float = 0.0
+    leaving: bool = False
+    lost: str = ""
+    look: str = ""
+
+
 class Peer(Protocol):
     """One place that holds copies. All methods raise PeerError subclasses; transient ones may be tried again."""
 
@@ -106,6 +126,10 @@ class Peer(Protocol):
 
     async def advice(self, collections: Sequence[Collection]) -> list[str]:
         """What would be better at this peer, but need not be: a sentence each, with what to do."""
+        ...
+
+    async def kept(self, after: Position | None) -> Kept | None:
+        """What its server keeps for whoever goes on from `after`, on a connection of its own if need be; None: nothing."""
         ...
 
     async def setup(self, collections: Sequence[Collection]) -> Identity:

@@ -18,7 +18,7 @@ from syncline.model.schema import Collection, Table
 from syncline.model.stamp import Micros, Offset, Position
 from syncline.model.value import Key
 from syncline.model.write import Batch
-from syncline.peers.protocol import Applied, Chunk, Digest, Identity
+from syncline.peers.protocol import Applied, Chunk, Digest, Identity, Kept
 from syncline.sim.columns import Asked
 from syncline.sim.effects import Effects
 from syncline.sim.history import Acknowledged, BatchApplied, Entered, History, Hub
@@ -95,6 +95,10 @@ class SimNetPeer:
     async def advice(self, collections: Sequence[Collection]) -> list[str]:
         """See the protocol."""
         return await self._call("advice", lambda: self._peer.advice(collections))
+
+    async def kept(self, after: Position | None) -> Kept | None:
+        """See the protocol: no message is needed."""
+        return await self._peer.kept(after)
 
     async def setup(self, collections: Sequence[Collection]) -> Identity:
         """See the protocol."""

@@ -13,7 +13,7 @@ from syncline.model.schema import Kind as ValueKind
 from syncline.model.stamp import Micros, Offset, Position
 from syncline.model.value import Key, Row
 from syncline.model.write import Batch
-from syncline.peers.protocol import Applied, Chunk, Digest, Features, Identity
+from syncline.peers.protocol import Applied, Chunk, Digest, Features, Identity, Kept
 from syncline.sim.columns import Asked, Columns, by_columns, transaction_of
 from syncline.sim.database import SimDatabase
 
@@ -62,6 +62,10 @@ class SimPeer:
     async def advice(self, collections: Sequence[Collection]) -> list[str]:
         """Nothing could be better."""
         return []
+
+    async def kept(self, after: Position | None) -> Kept | None:
+        """Nothing: it forgets what was acknowledged."""
+        return None
 
     async def setup(self, collections: Sequence[Collection]) -> Identity:
         """Install the footprint; idempotent."""

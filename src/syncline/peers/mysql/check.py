@@ -12,6 +12,7 @@ from syncline.peers.mysql.connect import Connection, Place
 from syncline.peers.mysql.convert import FLOATS, KNOWN, TEXTS, Type
 from syncline.peers.mysql.features import APPLYING, Server, quote
 from syncline.peers.mysql.inspect import Catalog, catalogs
+from syncline.peers.mysql.kept import kept_seconds
 from syncline.peers.mysql.rights import server_problems, variable
 
 _KEEP_SECONDS: Final = 7 * 24 * 3600
@@ -138,7 +139,7 @@ def _writers(entry: Catalog, table: str, where: Where) -> Iterator[Problem]:
 def advice(connection: Connection, server: Server, place: Place, collections: Sequence[Collection]) -> list[str]:
     """What would be better, but need not be."""
     found = []
-    keep = _kept_seconds(connection)
+    keep = kept_seconds(connection)
     if 0 < keep < _KEEP_SECONDS:
         found.append(
             f"the binary log is kept for {keep / 86400:g} days: a hub that stays away longer finds its history gone, and the "
@@ -168,9 +169,3 @@ def advice(connection: Connection, server: Server, place: Place, collections: Se
                 "do not act on what is delivered"
             )
     return found
-
-
-def _kept_seconds(connection: Connection) -> float:
-    seconds = float(variable(connection, "binlog_expire_logs_seconds") or 0)
-    days = float(variable(connection, "expire_logs_days") or 0) if not seconds else 0
-    return seconds or days * 86400

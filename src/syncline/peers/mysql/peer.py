@@ -26,8 +26,10 @@ from syncline.peers.mysql import apply, check, footprint, inspect, snapshot
 from syncline.peers.mysql.capture import Capture
 from syncline.peers.mysql.connect import Connection, Place, Session, errors, fetch, open_session, parse_url
 from syncline.peers.mysql.features import FEATURES, STATE, quote
+from syncline.peers.mysql.history import began, spot_of
+from syncline.peers.mysql.kept import kept_of, made, next_file, read_keeping
 from syncline.peers.mysql.layout import load_layouts
-from syncline.peers.protocol import Applied, Chunk, Digest, Identity
+from syncline.peers.protocol import Applied, Chunk, Digest, Identity, Kept
 
 _T = TypeVar("_T")
 Rows = list[tuple[Key, Row]]
@@ -45,6 +47,7 @@ class MysqlPeer:
         self._writing = asyncio.Lock()
         self._applier: apply.Applier | None = None
         self._captures: set[Capture] = set()
+        self._made = ("", 0)  # a file of the binary log, and when it was made
 
     # -- coming and going -------------------------------------------------------------------------------------------------
 
@@ -70,6 +73,25 @@ class MysqlPeer:
         """What would be better at this peer, but need not be."""
         server = self._opened(self._reader).server
         return await self._read(lambda one: check.advice(one, server, self.place, collections), "checking")
+
+    async def kept(self, after: Position | None) -> Kept | None:
+        """See the protocol. When a file was closed is asked for once."""
+        session = self._reader or await open_session(self.place)
+        try:
+            with errors(self.place, "looking at its binary log"):
+                found = await session.run(lambda one: read_keeping(one) if footprint.exists(one) else None)
+                spot = spot_of(after) if after is not None and after.text else None
+                if found is not None and spot is None:
+                    spot = await session.run(began)
+        finally:
+            if session is not self._reader:
+                await session.close()
+        if found is None or spot is None or not spot.file:
+            return None
+        following = next_file(found, spot.file)
+        if following and self._made[0] != following:
+            self._made = (following, await made(self.place, following))
+        return kept_of(found, spot, self._made[1] if following else 0)
 
     async def setup(self, collections: Sequence[Collection]) -> Identity:
         """See the protocol. `fresh` tells that the footprint was made by this call. Raises PeerUnsafe, PeerChanged."""

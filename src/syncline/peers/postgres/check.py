@@ -4,7 +4,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, TypedDict
 
 from syncline.model.errors import MissingTable, NoKey, Problem, TablesDiffer
-from syncline.model.limits import SLOT_KEPT_BYTES_MAX
 from syncline.model.schema import Collection
 from syncline.peers.checking import too_wide, unusable
 from syncline.peers.postgres.connect import Connection, Place
@@ -214,13 +213,6 @@ def _writers(entry: Catalog, table: str, role: str, where: Where, *, replicates:
         yield Problem("delivered deletes would cascade", why=why, hint=grant, **where)
 
 
-_KEPT_SQL: Final = (
-    "SELECT slot_name::text, pg_catalog.pg_wal_lsn_diff(pg_catalog.pg_current_wal_lsn(), restart_lsn)::int8 "
-    "FROM pg_catalog.pg_replication_slots WHERE slot_name LIKE 'syncline\\_%%' AND database = current_database() "
-    "AND restart_lsn IS NOT NULL AND NOT temporary"
-)
-
-
 async def advice(connection: Connection, place: Place, collections: Sequence[Collection]) -> list[str]:
     """What would be better, but need not be."""
     found = []
@@ -230,12 +222,6 @@ async def advice(connection: Connection, place: Place, collections: Sequence[Col
             "max_slot_wal_keep_size is unlimited: while Syncline is away the server keeps all its log; "
             "with a limit the disk cannot fill, and a peer that was away for too long joins again"
         )
-    for name, kept in await fetch(connection, _KEPT_SQL):
-        if kept > SLOT_KEPT_BYTES_MAX:
-            found.append(
-                f"the server keeps {kept // 2**20} MiB of log for the slot {name}: a hub that runs lets go of it; "
-                "'syncline teardown' does for good"
-            )
     entries = await catalogs(connection, place.schema, [one.table_at(place.peer) for one in collections])
     for collection in collections:
         entry = entries.get(collection.table_at(place.peer))

@@ -4,6 +4,7 @@ Every session is pinned, so that a value has one text whatever the role, the dat
 """
 
 import logging
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final, NamedTuple
@@ -12,10 +13,11 @@ from urllib.parse import parse_qsl, urlencode
 import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
+from syncline.model import limits
 from syncline.model.errors import PeerBusy, PeerChanged, PeerDenied, PeerError, PeerFull, PeerUnreachable, PeerUnsafe
+from syncline.model.secret import mask
 
 Connection = psycopg.AsyncConnection[tuple[Any, ...]]
-from syncline.model.secret import mask
 
 _PINNED: Final = {
     "datestyle": "ISO",
@@ -33,7 +35,7 @@ _PINNED: Final = {
     "default_transaction_read_only": "off",
     "default_transaction_isolation": r"read\ committed",
 }
-_OURS: Final = ("schema", "insecure")
+_OURS: Final = ("schema", "insecure", "wal_budget")
 _LIBPQ: Final = frozenset(
     {"host", "hostaddr", "port", "user", "password", "passfile", "dbname", "sslmode", "sslrootcert", "sslcert", "sslkey"}
     | {"sslpassword", "sslcrl", "channel_binding", "gssencmode", "connect_timeout", "target_session_attrs", "tcp_user_timeout"}
@@ -50,17 +52,23 @@ _DEFAULTS: Final = {
 }
 _LOOPBACK: Final = frozenset({"", "localhost", "127.0.0.1", "::1"})
 logging.getLogger("psycopg").addHandler(logging.NullHandler())  # what goes wrong is told by errors, not on the screen
+_BYTES: Final = re.compile(r"([0-9]{1,6})(MB|GB|TB)")
+_UNITS: Final = {"MB": 1024**2, "GB": 1024**3, "TB": 1024**4}
 _TRUE: Final = {"true": True, "1": True, "false": False, "0": False}
 _LOGIN: Final = ("authentication failed", "no pg_hba.conf entry", "does not exist", "no password supplied", "not permitted")
 _CERTIFICATE: Final = ("certificate", "SSL", "root.crt")
 
 
 class Place(NamedTuple):
-    """A peer's database: how libpq reaches it, and the schema whose tables are meant."""
+    """A peer's database: how libpq reaches it, and the schema whose tables are meant.
+
+    `budget`: how many bytes of its log the server may keep for us before there is an alarm.
+    """
 
     peer: str
     conninfo: dict[str, str]
     schema: str
+    budget: int = limits.WAL_BUDGET_BYTES
 
     @property
     def where(self) -> dict[str, str]:
@@ -99,7 +107,19 @@ def parse_url(name: str, url: str) -> Place:
     conninfo["options"] = " ".join(f"-c {setting}={value}" for setting, value in _PINNED.items())
     if not _TRUE[own.get("insecure", "false")]:
         _secure(name, conninfo)
-    return Place(name, conninfo, own.get("schema") or "public")
+    return Place(name, conninfo, own.get("schema") or "public", _budget(name, own.get("wal_budget")))
+
+
+def _budget(name: str, text: str | None) -> int:
+    """Bytes, as PostgreSQL's own settings are written: 512MB, 4GB. Raises PeerUnsafe."""
+    if text is None:
+        return limits.WAL_BUDGET_BYTES
+    found = _BYTES.fullmatch(text)
+    count = int(found[1]) * _UNITS[found[2]] if found else 0
+    if not limits.WAL_BUDGET_BYTES_MIN <= count <= limits.WAL_BUDGET_BYTES_MAX:
+        why = "it is a whole number with MB, GB or TB, from 1MB to 1024TB"
+        raise PeerUnsafe("the option wal_budget cannot be read", why=why, hint="write wal_budget=4GB", peer=name)
+    return count
 
 
 def _secure(name: str, conninfo: dict[str, str]) -> None:

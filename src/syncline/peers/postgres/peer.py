@@ -26,9 +26,10 @@ from syncline.peers.postgres.apply import Applier
 from syncline.peers.postgres.capture import Capture, Recent
 from syncline.peers.postgres.connect import Connection, Place, errors, open_session, parse_url
 from syncline.peers.postgres.features import FEATURES, STATE
+from syncline.peers.postgres.kept import read_kept
 from syncline.peers.postgres.layout import load_layouts
 from syncline.peers.postgres.pulse import Watch, sever
-from syncline.peers.protocol import Applied, Chunk, Digest, Identity
+from syncline.peers.protocol import Applied, Chunk, Digest, Identity, Kept
 
 _T = TypeVar("_T")
 _SETTLE_SECONDS: Final = 10.0
@@ -70,6 +71,21 @@ class PostgresPeer:
     async def advice(self, collections: Sequence[Collection]) -> list[str]:
         """What would be better at this peer, but need not be."""
         return await self._read(lambda connection: check.advice(connection, self.place, collections), "checking")
+
+    async def kept(self, after: Position | None) -> Kept | None:
+        """See the protocol."""
+
+        async def work(connection: Connection) -> Kept | None:
+            return await read_kept(connection, self.place.budget)
+
+        if self._reader is not None and not self._reading.locked():
+            return await self._read(work, "looking at its slot")
+        session = await open_session(self.place)
+        try:
+            with errors(self.place, "looking at its slot"):
+                return await work(session)
+        finally:
+            await session.close()
 
     async def setup(self, collections: Sequence[Collection]) -> Identity:
         """See the protocol. `fresh` tells that the footprint was made by this call. Raises PeerUnsafe, PeerChanged."""

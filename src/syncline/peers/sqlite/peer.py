@@ -24,7 +24,7 @@ from syncline.model.value import Key
 from syncline.model.words import counted
 from syncline.model.write import Batch
 from syncline.peers.digest import Summing
-from syncline.peers.protocol import Applied, Chunk, Digest, Identity
+from syncline.peers.protocol import Applied, Chunk, Digest, Identity, Kept
 from syncline.peers.sqlite import check, footprint, inspect, snapshot
 from syncline.peers.sqlite.apply import Applier
 from syncline.peers.sqlite.capture import Capture, patiently
@@ -101,6 +101,10 @@ class SqlitePeer:
         if self._is_to_be_created():
             return []
         return await self._read(partial(check.advice, peer=self.name, collections=collections))
+
+    async def kept(self, after: Position | None) -> Kept | None:
+        """Nothing: what is not captured yet is in the file itself."""
+        return None
 
     async def setup(self, collections: Sequence[Collection]) -> Identity:
         """See the protocol. `fresh` tells that the footprint was made by this call. Raises PeerUnsafe, PeerChanged."""

@@ -1,19 +1,26 @@
-"""What `check` says beside problems: a server that keeps all its log, and how much it keeps for us now."""
+"""What `check` says beside problems: a server that keeps all its log; and how much it keeps for us now."""
 
-import pytest
 from tests.unit.peers.postgres.database import database, story
 
 COUNTS = "CREATE TABLE counts (id int8 PRIMARY KEY, n int8)"
 
 
-def test_t9_a_slot_that_keeps_much_log_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_t9_f13_what_a_slot_keeps_is_told_with_and_without_a_connection() -> None:
     async def work() -> None:
         async with database(COUNTS) as base:
             peer, found = await base.ready("counts")
-            before = await peer.advice(list(found.values()))
-            assert any("max_slot_wal_keep_size" in one for one in before)
-            assert not any("MiB of log" in one for one in before)
-            monkeypatch.setattr("syncline.peers.postgres.check.SLOT_KEPT_BYTES_MAX", -1)
-            assert any("MiB of log for the slot syncline_" in one for one in await peer.advice(list(found.values())))
+            assert any("max_slot_wal_keep_size" in one for one in await peer.advice(list(found.values())))
+            before = await peer.kept(None)
+            assert before is not None
+            assert before.what.startswith("the replication slot syncline_")
+            assert (before.budget, before.bytes_max, before.leaving, before.lost) == (4 * 1024**3, 0, False, "")
+            base.run(f"SELECT pg_logical_emit_message(true, 'none of ours', repeat('x', {2**20}))")
+            await peer.close()
+            after = await peer.kept(None)
+            assert after is not None
+            assert after.bytes >= before.bytes + 2**20
+            await peer.connect()
+            await peer.teardown()
+            assert await peer.kept(None) is None
 
     story(work)
