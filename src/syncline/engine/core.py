@@ -314,6 +314,7 @@ class Engine:
         self._session(name)
         if self.state.peer(name).stage in (Stage.STALE, Stage.LEFT):
             raise UsageError(f"{name} takes no part", hint=f"let it join again: 'syncline resume {name} --rejoin'")
+        await self.confirm()  # what is captured is not to be kept at the peer while it rests
         await self._stage(name, {"stage": Stage.PAUSED.value})
         await self._stop(name)
 

@@ -128,7 +128,7 @@ class Keeping:
             return
         found = danger(kept)
         before, size = self._told.get(name, (None, 0))
-        if found is not None and (found is not before or kept.bytes >= 2 * size):
+        if found is not None and (found is not before or kept.bytes >= 2 * size > 0):
             self._told[name] = (found, kept.bytes)
             self._emit(Event("history.alarm", name, detail=now.as_json()))
 

@@ -44,8 +44,8 @@ def test_f13_an_alarm_names_the_peer_the_bytes_the_budget_the_cause_and_the_reme
     told = alarm("hq", kept, *cause_of(record, Phase.PAUSED, None))
     assert told is not None
     assert told.text() == (
-        "SYN-P10: the server keeps too much of its log for this peer (peer hq): the replication slot syncline_1: 5.0 GiB of the "
-        "server's log are kept, the budget is 4.0 GiB; it is paused since 2026-01-01 12:00:00 UTC. Fix: let it go on: "
+        "SYN-P10: the server keeps too much of its log for this peer (peer hq): the replication slot syncline_1: 5.0 GiB of "
+        "the server's log are kept, the budget is 4.0 GiB; it is paused since 2026-01-01 12:00:00 UTC. Fix: let it go on: "
         "'syncline resume hq'; or let go of it for good: 'syncline teardown hq'"
     )
     shown = report(kept, told)["alarm"]

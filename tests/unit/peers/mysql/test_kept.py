@@ -1,7 +1,6 @@
-"""How near the binary log that is still needed is to being purged: from the server's numbers, and from a real server."""
+"""How near the binary log that is still needed is to being purged: from the numbers that a server tells."""
 
 import pytest
-from tests.unit.peers.mysql.database import database, story
 
 from syncline.engine.keeping import Danger, danger
 from syncline.peers.mysql.history import Spot
