@@ -83,10 +83,11 @@ def _touches(books: Books) -> dict[Where, list[Touch]]:
     """Every change of every row, in the order of the log."""
     found: dict[Where, list[Touch]] = defaultdict(list)
     for acked in books.ledger.counted:
-        offset = books.offsets.get((acked.peer, acked.number))
-        if offset is not None:
-            for change in acked.changes:
-                found[change.collection, change.key].append(Touch(acked.peer, offset, acked.context, change))
+        for change in acked.changes:
+            where = (change.collection, change.key)
+            offset = books.offset_of(acked, where)
+            if offset is not None:
+                found[where].append(Touch(acked.peer, offset, acked.context, change))
     for touches in found.values():
         touches.sort(key=lambda touch: touch.offset)
     return found

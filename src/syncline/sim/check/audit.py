@@ -99,8 +99,11 @@ class Audit:
         brought = self._items[where].brought.get(place)
         if brought is None or brought[0] != value:
             return True  # from before the log's time
-        context = group[0].context if group else entry.context
-        return brought[1] <= context or brought[2] == entry.peer
+        if brought[2] == entry.peer:
+            return True
+        if not group:  # what a joining peer had before its own work may be what another one brought along, too
+            return brought[1] <= entry.context or self._books.overwrote(entry, where, place, value)
+        return self._books.had(entry.peer, group[0].context, where, place, brought[1])
 
     def _may_come(self, entry: Entry, where: Where, change: Change, asked: list[Change], group: Sequence[Acked]) -> None:
         item = self._items[where]
@@ -152,7 +155,7 @@ class Audit:
         brought = before.brought.get(place)
         if brought is None or not group or before.row is None or before.row[place] != brought[0]:
             return False
-        seen = brought[1] <= group[0].context or brought[2] == entry.peer
+        seen = brought[2] == entry.peer or self._books.had(entry.peer, group[0].context, where, place, brought[1])
         return seen and (entry.peer, *where) not in self._books.refused
 
     def _deleted(self, entry: Entry, where: Where, change: Change, moves: list[Change], before: _Item) -> None:

@@ -3,6 +3,7 @@
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
 
 import msgspec
 
@@ -12,6 +13,19 @@ from syncline.model.stamp import Offset
 from syncline.model.value import Row, Value
 from syncline.sim.check.verdict import Violation, Where
 from syncline.sim.ledger import Acked, Ledger
+
+
+class _Fill(NamedTuple):
+    """A row sent to a joining peer: when its join began, the entry, and the peer's row before and after it."""
+
+    begun: Offset
+    offset: Offset
+    change: Change
+
+    def brings(self, place: int) -> bool:
+        """Whether the peer had another value in this field, or none."""
+        before, after = self.change.before, self.change.after
+        return before is None or after is None or before[place] != after[place]
 
 
 class Books:
@@ -32,22 +46,22 @@ class Books:
             self._numbers[peer].append(number)
         self.ledger = self._without_absorbed(ledger)
         self.groups: dict[Offset, list[Acked]] = defaultdict(list)
-        self.offsets: dict[tuple[str, int], Offset] = {}
+        self._offsets: dict[tuple[str, int, Where | None], Offset | None] = {}
+        self._joins = [entry for entry in self.entries if entry.kind is Kind.JOIN]
         self.written: dict[tuple[str, str, object], list[Acked]] = defaultdict(list)
         for acked in self.ledger.acked:
             for change in acked.changes:
                 self.written[acked.peer, change.collection, change.key].append(acked)
         for acked in self.ledger.counted:
-            entry_of = self.entry_of(acked)
-            if entry_of is not None:
-                self.groups[entry_of.offset].append(acked)
-                self.offsets[acked.peer, acked.number] = entry_of.offset
+            for entry in self.entries_of(acked):
+                self.groups[entry.offset].append(acked)
         self.kept = self._kept()
         self._stages: dict[str, list[tuple[Offset, str]]] = defaultdict(list)
         for one in self.entries:
             if one.kind is Kind.PEER and (one.body or {}).get("stage"):
                 self._stages[one.peer].append((one.offset, str((one.body or {})["stage"])))
         self._overruled = self._lost_deletes()
+        self._fills = self._filled()
 
     def _without_absorbed(self, ledger: Ledger) -> Ledger:
         """The ledger with those commits as early that their peer made while it was out, and that a join took up as rows."""
@@ -94,26 +108,78 @@ class Books:
         before = numbers[bisect_left(numbers, number) - 1] if bisect_left(numbers, number) else 0
         return [one for one in self.ledger.acked if one.early and one.peer == entry.peer and before < one.number <= number]
 
-    def entry_of(self, acked: Acked) -> Entry | None:
-        """The entry that holds a transaction: the first of its peer that reaches its number (neighbours may come as one)."""
+    def entries_of(self, acked: Acked) -> Sequence[Entry]:
+        """The entries that hold a transaction: the first of its peer that reach its number (neighbours may come as one).
+
+        More than one only of a joining peer: what is of the range that is being read follows when that is joined.
+        """
         numbers = self._numbers.get(acked.peer, [])
         place = bisect_left(numbers, acked.number)
-        return self._by_number[acked.peer, numbers[place]][0] if place < len(numbers) else None
+        return self._by_number[acked.peer, numbers[place]] if place < len(numbers) else ()
+
+    def offset_of(self, acked: Acked, where: Where | None = None) -> Offset | None:
+        """The entry from which on the log has a transaction, whole or what it did to one row; None if it has not.
+
+        What is in none of its entries came with the rows of the range that was read next.
+        """
+        name = (acked.peer, acked.number, where)
+        if name not in self._offsets:
+            self._offsets[name] = self._find_offset(acked, where)
+        return self._offsets[name]
+
+    def _find_offset(self, acked: Acked, where: Where | None) -> Offset | None:
+        entries = self.entries_of(acked)
+        if where is None or not entries:
+            return entries[-1].offset if entries else None
+        first = entries[0].offset
+        for entry in entries:
+            if any((change.collection, change.key) == where for change in entry.changes):
+                return entry.offset
+        if not self.is_joining(acked.peer, first):
+            return first
+        joins = (one for one in self._joins if one.peer == acked.peer and (one.body or {})["collection"] == where[0])
+        return next((one.offset for one in joins if one.offset > first), first)
 
     def check_balance(self, exact: Iterable[str]) -> list[Violation]:
-        """P2, P7: every acknowledged transaction has exactly one entry; at peers of `exact`, one of its own."""
+        """P2, P7: every acknowledged transaction is in the log, none of its rows twice; at peers of `exact`, by itself."""
         found: list[Violation] = []
         for acked in self.ledger.counted:
-            entry = self.entry_of(acked)
-            if entry is None:
+            entries = self.entries_of(acked)
+            if not entries:
                 found.append(Violation("P2", f"commit {acked.number} of {acked.peer} is not in the log"))
-            elif acked.peer in exact and entry.position is not None and entry.position.major != acked.number:
+            elif acked.peer in exact and entries[0].position is not None and entries[0].position.major != acked.number:
                 found.append(Violation("P2", f"commit {acked.number} of {acked.peer} has no entry of its own"))
         for (peer, number), entries in self._by_number.items():
-            if len(entries) > 1:
+            rows = [{(change.collection, change.key) for change in entry.changes} for entry in entries]
+            if len(set().union(*rows)) < sum(map(len, rows)):
                 offsets = ", ".join(str(entry.offset) for entry in entries)
                 found.append(Violation("P7", f"commit {number} of {peer} is in the log more than once: {offsets}"))
         return found
+
+    def _filled(self) -> dict[tuple[str, Where], list[_Fill]]:
+        """Per peer and key, the fills of its joins: until it has one, it does not know what that brings."""
+        found: dict[tuple[str, Where], list[_Fill]] = defaultdict(list)
+        for entry in self.entries:
+            for change in entry.changes if entry.kind is Kind.FILL else ():
+                begun = max((at for at, stage in self._stages[entry.to] if stage == "joining" and at < entry.offset), default=0)
+                found[entry.to, (change.collection, change.key)].append(_Fill(begun, entry.offset, change))
+        return found
+
+    def had(self, peer: str, context: Offset, where: Where, place: int, offset: Offset) -> bool:
+        """Whether a peer whose watermark was `context` had the value that the entry at `offset` gave a field of a row.
+
+        What a join compares is not delivered before: up to its fill the peer knows only the fields that were equal.
+        """
+        if offset > context:
+            return False
+        return not any(fill.begun <= context < fill.offset and fill.brings(place) for fill in self._fills[peer, where])
+
+    def overwrote(self, entry: Entry, where: Where, place: int, value: Value) -> bool:
+        """Whether users at an entry's peer had this value before their eyes when they wrote over it, up to its position."""
+        number = entry.position.major if entry.position is not None else 0
+        written = (one for acked in self.written[entry.peer, *where] if acked.number <= number for one in acked.changes)
+        olds = (one.before for one in written if (one.collection, one.key) == where)
+        return any(before is not None and before[place] == value for before in olds)
 
     def _kept(self) -> dict[Where, set[Value]]:
         """Per key, every value that a conflict record holds: losers stay restorable."""
@@ -136,15 +202,15 @@ class Books:
 
     def overruled(self, delete: Acked, where: Where) -> bool:
         """Whether a record says that this delete did not stand."""
-        offset = self.offsets.get((delete.peer, delete.number))
+        offset = self.offset_of(delete, where)
         return offset is not None and (where, offset) in self._overruled
 
-    def saw(self, later: Acked, earlier: Acked) -> bool:
-        """Whether the writer of one transaction had the other before its eyes."""
+    def saw(self, later: Acked, earlier: Acked, where: Where, place: int) -> bool:
+        """Whether the writer of one transaction had before its eyes what the other one wrote into a field."""
         if later.peer == earlier.peer:
             return later.number > earlier.number
-        offset = self.offsets.get((earlier.peer, earlier.number))
-        return offset is not None and offset <= later.context
+        offset = self.offset_of(earlier, where)
+        return offset is not None and self.had(later.peer, later.context, where, place, offset)
 
 
 def is_join(entry: Entry) -> bool:

@@ -86,7 +86,7 @@ def check_watermarks(facts: Sequence[Fact], books: Books) -> list[Violation]:
             case Acknowledged(hub, peer, upto, durable):
                 for acked in books.ledger.counted:
                     if acked.peer == peer and acked.number <= upto:
-                        offset = books.offsets.get((peer, acked.number))
+                        offset = books.offset_of(acked)
                         if offset is None or offset > durable:
                             text = (
                                 f"hub {hub} let {peer} forget commit {acked.number}; the log was durable up to {durable} only"

@@ -77,7 +77,7 @@ def _stage(known: Sequence[tuple[Offset, str]], upto: Offset, durable: Offset) -
 def _unheard(books: Books, fact: BatchApplied, where: Where) -> bool:
     """Whether users there had by then written this row in a commit that the log has beyond the watermark, or not at all."""
     for acked in books.written.get((fact.peer, *where), ()):
-        offset = books.offsets.get((acked.peer, acked.number))
+        offset = books.offset_of(acked, where)
         if acked.number <= fact.number and (offset is None or offset > fact.upto):
             return True
     return False

@@ -31,7 +31,7 @@ def _superseded(books: Books, acked: Acked, order: int, where: Where, place: int
     for later in books.ledger.acked:
         if later is acked:
             rest = acked.changes[order + 1 :]
-        elif books.saw(later, acked):
+        elif books.saw(later, acked, where, place):
             rest = later.changes
         else:
             continue
@@ -86,9 +86,9 @@ def check_resurrected(books: Books, states: States) -> list[Violation]:
         write = writes.get(value)
         if write is None or write[0].early or value in books.kept[write[2]]:
             continue
-        acked, order, where, _ = write
-        for delete, place, target in deletes:
-            seen = place > order if delete is acked else books.saw(delete, acked)
+        acked, order, where, place = write
+        for delete, rank, target in deletes:
+            seen = rank > order if delete is acked else books.saw(delete, acked, where, place)
             if target == where and seen and not books.overruled(delete, target):
                 text = f"{value!r} stands in {where[0]}{where[1]} though commit {delete.number} of {delete.peer} had deleted it"
                 found.append(Violation("P3", text))
