@@ -6,6 +6,7 @@ from syncline.model.change import Change
 from syncline.model.entry import Entry, Kind
 from syncline.sim.check.audit import Audit
 from syncline.sim.check.users import check_lost
+from syncline.sim.check.verdict import States
 from syncline.sim.ledger import Acked
 
 MARK = Change("pairs", KEY, (1, "a"), (1, "b"))
@@ -29,7 +30,7 @@ def fill(offset: int, peer: str, *changes: Change) -> Entry:
 def rules(log: list[Entry], *commits: Acked) -> set[str]:
     """The properties that a log breaks, for these commits of users."""
     made = books(log, commits)
-    stands = {"ann": {"items": {KEY: row("x")}, "pairs": {KEY: (1, "b")}}}
+    stands: States = {"ann": {"items": {KEY: row("x")}, "pairs": {KEY: (1, "b")}}}
     found = [*Audit(made).run(), *made.check_balance(["ann", "bob"]), *check_lost(made, stands)]
     return {violation.rule for violation in found}
 
