@@ -16,6 +16,7 @@ from syncline.model.errors import UsageError
 ORDER = ("id", "open", "collection", "key", "field", "rule", "winner", "time")
 SIDES = ("ours", "theirs")
 IdWords = Annotated[list[str], typer.Argument(metavar="[CONFIG] ID", help="The conflict, as `conflicts list` names it.")]
+IdsWords = Annotated[list[str], typer.Argument(metavar="[CONFIG] ID...", help="Conflicts, as `conflicts list` names them.")]
 
 app = typer.Typer(no_args_is_help=True, help="List conflicts, show both sides, settle them.")
 
@@ -63,7 +64,7 @@ def show(words: IdWords, config: ConfigOption = None, as_json: Json = False) -> 
 
 @app.command()
 def resolve(
-    words: IdWords,
+    words: IdsWords,
     take: Annotated[str | None, typer.Option("--take", metavar="PEER", help="Let this peer's side stand.")] = None,
     sets: Annotated[
         list[str] | None, typer.Option("--set", metavar="FIELD=VALUE", help="Set a field; may be repeated.")
@@ -71,21 +72,24 @@ def resolve(
     config: ConfigOption = None,
     as_json: Json = False,
 ) -> int:
-    """Settle a conflict, or put back what lost one.
+    """Settle conflicts, or put back what lost them.
 
     The decision travels as an ordinary change. A conflict that is closed, by a rule or by a person, can be decided anew.
     """
     screen = Screen(as_json)
     path, rest = with_config(words, config)
-    (name,) = exactly(rest, "ID")
+    names = rest if len(rest) > 1 else exactly(rest, "ID")
     values = _pairs(sets or [])
     if (take is None) == (not values):
         raise UsageError("say how to settle it", hint="give either --take PEER or --set FIELD=VALUE")
-    settled = asyncio.run(facade.hub_for(load(path, absent_ok=True)).settle(name, take, values))
-    screen.data(settled)
-    when = "now" if settled.get("hub", {}).get("running") else "with the next run"
-    done = f"decided {name} anew" if settled.get("reopened") else f"settled {name}"
-    screen.say(f"{done}; it travels {when}", style="green")
+    hub, decided = facade.hub_for(load(path, absent_ok=True)), []
+    for name in names:
+        settled = asyncio.run(hub.settle(name, take, values))
+        decided.append(settled)
+        when = "now" if settled.get("hub", {}).get("running") else "with the next run"
+        done = f"decided {name} anew" if settled.get("reopened") else f"settled {name}"
+        screen.say(f"{done}; it travels {when}", style="green")
+    screen.data(decided[0] if len(decided) == 1 else {"decided": decided})
     return Exit.OK
 
 

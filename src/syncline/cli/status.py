@@ -62,6 +62,8 @@ def show(screen: Screen, report: Report) -> None:
             screen.say(f"{name}: {peer.get('state')}: {peer['reason']}", style="yellow")
         if peer.get("alarm"):
             screen.say(f"{name}: {peer['alarm']['text']}", style="yellow")
+        if peer.get("set_aside"):
+            screen.say(set_aside(name, peer["set_aside"]), style="yellow")
         uncaptured = _sum(peer, "uncaptured")
         if uncaptured:
             what = counted(uncaptured, "change") + (" or more" if uncaptured >= STATUS_CHANGES_MAX else "")
@@ -70,6 +72,15 @@ def show(screen: Screen, report: Report) -> None:
         screen.say("parked: rows that a peer refused. Next: syncline parked", style="yellow")
     if any(_sum(peer, "conflicts_open") for peer in report.get("peers", {}).values()):
         screen.say("open conflicts: a person has to settle them. Next: syncline conflicts", style="yellow")
+
+
+def set_aside(peer: str, lost: Report) -> str:
+    """What a join set aside of a peer's rows, how to see it and how to put it back."""
+    rows = counted(lost["rows"], "row of it differed from the space's and was", "rows of it differed from the space's and were")
+    return (
+        f"{peer}: when it joined, {rows} set aside as conflicts. List: syncline conflicts list --all --after {lost['after']}. "
+        f"Put back: syncline conflicts resolve ID... --take {peer}"
+    )
 
 
 def _row(peer: str, collection: str, found: Report) -> dict[str, str]:

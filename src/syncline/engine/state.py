@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 
 import msgspec
 
+from syncline.engine.aside import Aside
 from syncline.model.codec import decode_row, encode_row
 from syncline.model.conflict import Conflict
 from syncline.model.entry import Entry, Kind
@@ -115,6 +116,7 @@ class State:
         self.rules: dict[str, int] = {}  # conflicts by rule, ever
         self.conflicts: dict[str, int] = {}  # conflicts by collection, ever
         self.verified: dict[str, dict[str, Offset]] = {}  # collection -> peer -> offset
+        self.aside = Aside()
         self.data: Offset = 0  # offset of the last entry that carries rows
         self.head: Offset = 0
 
@@ -189,6 +191,7 @@ class State:
     def _changed(self, entry: Entry) -> None:
         if entry.peer and entry.kind is Kind.CHANGE:
             self._follow(self.peer(entry.peer), entry.offset, entry.context, entry.position)
+        self.aside.note(entry)
         for settled in (entry.body or {}).get("settles", ()):
             self.open.pop(settled, None)
         for row, change in enumerate(() if entry.blocks else entry.changes):
@@ -264,6 +267,7 @@ class State:
         if begins:
             record.joined_at = record.captured = offset
             record.joins, record.joined = {}, set()
+            self.aside.begin(record.name)
         if begins or stage in (Stage.NEW, Stage.STALE, Stage.LEFT):  # its rows will be compared: nothing is known to be missing
             for name in [name for name in self.parked if name[0] == record.name]:
                 self._unpark(name)

@@ -49,8 +49,11 @@ class Operations:
                 self.check_alive()
                 await asyncio.sleep(0.02)
 
-    async def until_met(self, name: str, seconds: float = 10.0) -> str:
-        """Wait, for a while, until a resumed peer has been met; what it does now. Raises what keeps it away for good."""
+    async def until_met(self, name: str, seconds: float = 10.0, *, joined: bool = False) -> str:
+        """Wait, for a while, until a resumed peer has been met; what it does now. Raises what keeps it away for good.
+
+        `joined`: until it has joined, too.
+        """
         session, record = self.engine.sessions[name], self.engine.state.peer(name)
         if not self._serves:
             return str(record.stage)
@@ -59,6 +62,7 @@ class Operations:
                 while (
                     session.phase is Phase.CONNECTING
                     or (session.phase is Phase.WAITING and session.reason is None)
+                    or (joined and session.phase is Phase.JOINING)
                     or (session.phase is Phase.PAUSED and record.stage is not Stage.PAUSED)
                 ):
                     self.check_alive()
@@ -197,6 +201,7 @@ def peer_report(
         }
     stage = str(fold.peer(name).stage)
     told: Report = {"state": state, "stage": stage, "reason": str(reason) if reason else None}
+    told["set_aside"] = fold.aside.report(name)
     return told | engine.keeping.report(name) | {"collections": collections}
 
 

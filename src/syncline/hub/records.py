@@ -175,7 +175,8 @@ def resting_peer(state: State, name: str, collections: Sequence[str], found: Fou
     kept = found.kept if found is not None else None
     known = record if record is not None else PeerRecord(name)
     held = keeping.report(kept, keeping.alarm(name, kept, *keeping.cause_of(known, None, None)) if kept is not None else None)
-    return {"state": told, "stage": stage, "reason": reason, **held, "collections": shown}
+    aside = state.aside.report(name)
+    return {"state": told, "stage": stage, "reason": reason, "set_aside": aside, **held, "collections": shown}
 
 
 def collection_report(state: State, peer: str, collection: str) -> Report:

@@ -142,7 +142,8 @@ def handlers(space: Space, operations: Operations) -> Mapping[str, Handler]:
     async def resume(body: Report) -> Report:
         words = {word: body[word] for word in ("rejoin", "approve", "authority")}
         await engine.resume(body["peer"], **words, broken=body.get("broken", False))
-        return {"resumed": body["peer"], "state": await operations.until_met(body["peer"])}
+        state = await operations.until_met(body["peer"], joined=body["rejoin"])
+        return {"resumed": body["peer"], "state": state, "set_aside": engine.state.aside.report(body["peer"])}
 
     async def leave(body: Report) -> Report:
         await engine.leave(body["peer"])

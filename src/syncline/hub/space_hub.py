@@ -124,18 +124,20 @@ class SpaceHub(Reading):
         served = self._is_served()
         looked = await self._look() if not (served or approve) else {}  # a running hub meets the peers itself
         aside = await self._aside(peer, {} if rejoin else looked, rejoin=rejoin, served=served)
-        resumed: dict[str, str] = {}
+        resumed: dict[str, Report] = {}
         for name in (name for name in self._names(peer) if name not in aside):
             broken = isinstance(looked.get(name), PeerRestored | PeerChanged)
             body = {"peer": name, "rejoin": rejoin, "authority": authority, "approve": approve, "broken": broken}
             try:
-                resumed[name] = (await self._ask("resume", body, sessions=False))["state"]
+                resumed[name] = await self._ask("resume", body, sessions=False)
             except (PeerError, GuardTripped, Refused) as error:
                 aside[name] = error
         if not resumed:
             raise next(iter(aside.values()))
         told = {name: error.as_json() for name, error in aside.items()}
-        return {"resumed": list(resumed), "states": resumed, "aside": told, "hub": {"running": served}}
+        states = {name: report["state"] for name, report in resumed.items()}
+        lost = {name: report["set_aside"] for name, report in resumed.items() if report.get("set_aside")}
+        return {"resumed": list(resumed), "states": states, "aside": told, "set_aside": lost, "hub": {"running": served}}
 
     async def _look(self) -> dict[str, SynclineError]:
         """Why peers that nobody serves now cannot go on."""

@@ -13,8 +13,22 @@ SynclineError
  '- NotInstalled       SYN-D01  a program or driver that the demo was asked to use; ServerFailed SYN-D02: it does not start
 """
 
+import re
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
+
+_REJOIN: Final = re.compile(r"'syncline resume (\S+) --rejoin'$")
+
+
+def _with_cost(hint: str) -> str:
+    """The hint; one that ends in proposing to join again says what becomes of rows that differ, wherever it comes from."""
+    found = _REJOIN.search(hint)
+    if found is None:
+        return hint
+    return (
+        f"{hint}. Where its rows differ and nothing tells who wrote last, the space's values stand and those of {found[1]} are "
+        "kept as conflicts, to be put back if need be; --authority PEER names whose stand instead"
+    )
 
 
 class SynclineError(Exception):
@@ -26,7 +40,7 @@ class SynclineError(Exception):
     def __init__(self, what: str, *, why: str = "", hint: str = "", **where: object) -> None:
         self.what = what
         self.why = why
-        self.hint = hint
+        self.hint = _with_cost(hint)
         self.where: Mapping[str, object] = {name: value for name, value in where.items() if value is not None}
         super().__init__(self.text())
 
