@@ -1,29 +1,16 @@
 """What stands against synchronising a PostgreSQL database, and what would merely be better: read-only, all at once."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Final, TypedDict
+from typing import Any, TypedDict
 
 from syncline.model.errors import MissingTable, NoKey, Problem, TablesDiffer
 from syncline.model.schema import Collection
 from syncline.peers.checking import too_wide, unusable
 from syncline.peers.postgres.connect import Connection, Place
-from syncline.peers.postgres.features import PREFIX, VERSION_MIN, quote
+from syncline.peers.postgres.features import quote
 from syncline.peers.postgres.footprint import exists, fetch
 from syncline.peers.postgres.inspect import Catalog, catalogs
-
-_SERVER_SQL: Final = (
-    "SELECT current_setting('server_version_num')::int, current_setting('wal_level'), current_setting('server_encoding'), "
-    "current_setting('max_replication_slots')::int - (SELECT count(*) FROM pg_catalog.pg_replication_slots)::int, "
-    "current_setting('max_wal_senders')::int - (SELECT count(*) FROM pg_catalog.pg_stat_replication)::int, "
-    "pg_catalog.pg_is_in_recovery(), r.rolreplication OR r.rolsuper, "
-    "pg_catalog.has_database_privilege(pg_catalog.current_database(), 'CREATE'), "
-    "pg_catalog.has_database_privilege(pg_catalog.current_database(), 'TEMPORARY'), "
-    "pg_catalog.current_database()::text, r.rolname::text, "
-    "(SELECT count(*) FROM pg_catalog.pg_replication_slots WHERE database = pg_catalog.current_database() "
-    "AND pg_catalog.starts_with(slot_name::text, %s))::int, "
-    "EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = 'rds_replication') "
-    "FROM pg_catalog.pg_roles AS r WHERE r.rolname = current_user"
-)
+from syncline.peers.postgres.server import read_facts, server_advice, server_problems
 
 
 class Where(TypedDict):
@@ -54,8 +41,8 @@ async def yield_to_others(connection: Connection) -> None:
 
 async def problems(connection: Connection, place: Place, collections: Sequence[Collection]) -> list[Problem]:
     """Every unmet precondition."""
-    ((*server,),) = await fetch(connection, _SERVER_SQL, (PREFIX,))
-    found = [*_server(server, place, fresh=not await exists(connection))]
+    facts = await read_facts(connection)
+    found = [*server_problems(facts, place, fresh=not await exists(connection))]
     found += [problem async for problem in _schema(connection, place)]
     names = [collection.table_at(place.peer) for collection in collections]
     entries = await catalogs(connection, place.schema, names)
@@ -67,41 +54,8 @@ async def problems(connection: Connection, place: Place, collections: Sequence[C
             what, why = "two collections are one table", f"{tables[table]} and {collection.name} are both {table}"
             found.append(Problem(what, why=why, hint="keep one of them", peer=place.peer, collection=collection.name))
         tables[table] = collection.name
-        found += _collection(place, collection, entries, server[10], replicates=replicates, version=server[0])
+        found += _collection(place, collection, entries, facts.role, replicates=replicates, version=facts.version)
     return found
-
-
-def _server(row: Sequence[Any], place: Place, *, fresh: bool) -> Iterator[Problem]:
-    version, level, encoding, slots, senders, standby, replication, create, temporary, database, role, ours, hosted = row
-    peer = place.peer
-    if version < VERSION_MIN:
-        yield Problem(f"PostgreSQL {version // 10000} is too old", why="13 is needed", hint="upgrade the server", peer=peer)
-    if standby:
-        yield Problem("this server is a standby", why="nothing can be written to it", hint="name the primary", peer=peer)
-    if level != "logical":
-        hint = "ALTER SYSTEM SET wal_level = logical; then restart the server"
-        if hosted:
-            hint = "set rds.logical_replication = 1 in the parameter group; then restart the server"
-        yield Problem("changes cannot be captured", why=f"wal_level is {level}", hint=hint, peer=peer)
-    if not replication:
-        hint = f"GRANT rds_replication TO {quote(role)}" if hosted else f"ALTER ROLE {quote(role)} REPLICATION"
-        yield Problem("the role may not replicate", why=f"{role} lacks REPLICATION", hint=hint, peer=peer)
-    if encoding != "UTF8":
-        why = f"its encoding is {encoding}; text that is not in it could not be carried exactly"
-        hint = "copy it into a UTF8 database: pg_dump, then createdb -E UTF8 -T template0"
-        yield Problem("the database is not UTF8", why=why, hint=hint, peer=peer)
-    if fresh and not create:
-        hint = f"GRANT CREATE ON DATABASE {quote(database)} TO {quote(role)}"
-        yield Problem("the role may not create Syncline's schema and publication", hint=hint, peer=peer)
-    if not temporary:
-        hint = f"GRANT TEMPORARY ON DATABASE {quote(database)} TO {quote(role)}"
-        yield Problem("the role may not create temporary tables", hint=hint, peer=peer)
-    if not ours and slots < 1:
-        hint = "ALTER SYSTEM SET max_replication_slots = 20; then restart the server"
-        yield Problem("no replication slot is free", hint=hint, peer=peer)
-    if not ours and senders < 1:
-        hint = "ALTER SYSTEM SET max_wal_senders = 20; then restart the server"
-        yield Problem("no replication connection is free", hint=hint, peer=peer)
 
 
 async def _schema(connection: Connection, place: Place) -> Any:
@@ -150,7 +104,10 @@ def _table(entry: Catalog, table: str, role: str, where: Where) -> Iterator[Prob
         yield Problem("the role may not read and write the table", hint=hint, **where)
     if entry.secured:
         why = "row security would hide rows from Syncline, and they would look deleted"
-        yield Problem("row security holds for the role", why=why, hint=f"ALTER ROLE {quote(role)} BYPASSRLS", **where)
+        hint = f"ALTER ROLE {quote(role)} BYPASSRLS"
+        if entry.owned:  # an owner is held to it only where that is forced
+            hint = f"ALTER TABLE {table} NO FORCE ROW LEVEL SECURITY; or: {hint}"
+        yield Problem("row security holds for the role", why=why, hint=hint, **where)
 
 
 def _columns(entry: Catalog, collection: Collection, table: str, where: Where) -> Iterator[Problem]:
@@ -215,13 +172,7 @@ def _writers(entry: Catalog, table: str, role: str, where: Where, *, replicates:
 
 async def advice(connection: Connection, place: Place, collections: Sequence[Collection]) -> list[str]:
     """What would be better, but need not be."""
-    found = []
-    ((keep,),) = await fetch(connection, "SELECT current_setting('max_slot_wal_keep_size')")
-    if keep == "-1":
-        found.append(
-            "max_slot_wal_keep_size is unlimited: while Syncline is away the server keeps all its log; "
-            "with a limit the disk cannot fill, and a peer that was away for too long joins again"
-        )
+    found = [*server_advice(await read_facts(connection))]
     entries = await catalogs(connection, place.schema, [one.table_at(place.peer) for one in collections])
     for collection in collections:
         entry = entries.get(collection.table_at(place.peer))

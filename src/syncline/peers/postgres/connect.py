@@ -16,6 +16,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from syncline.model import limits
 from syncline.model.errors import PeerBusy, PeerChanged, PeerDenied, PeerError, PeerFull, PeerUnreachable, PeerUnsafe
 from syncline.model.secret import mask
+from syncline.peers.postgres.pooler import HINT, REFUSED, pooler_of
 
 Connection = psycopg.AsyncConnection[tuple[Any, ...]]
 
@@ -35,6 +36,14 @@ _PINNED: Final = {
     "default_transaction_read_only": "off",
     "default_transaction_isolation": r"read\ committed",
 }
+# whether the pins hold; and what a role may have been given that older servers do not know is taken from this session
+_HELD_SQL: Final = (
+    b"SELECT current_setting('search_path') IN ('', '\"\"') AND current_setting('row_security') = 'off' "
+    b"AND current_setting('TimeZone') = 'UTC' AND current_setting('extra_float_digits') = '3' "
+    b"AND current_setting('statement_timeout') = '0' AND current_setting('application_name') = 'syncline', "
+    b"(SELECT count(pg_catalog.set_config(name, '0', false)) FROM pg_catalog.pg_settings WHERE setting <> '0' "
+    b"AND name IN ('lock_timeout', 'transaction_timeout', 'idle_session_timeout'))"
+)
 _OURS: Final = ("schema", "insecure", "wal_budget")
 _LIBPQ: Final = frozenset(
     {"host", "hostaddr", "port", "user", "password", "passfile", "dbname", "sslmode", "sslrootcert", "sslcert", "sslkey"}
@@ -134,13 +143,35 @@ def _secure(name: str, conninfo: dict[str, str]) -> None:
 
 
 async def open_session(place: Place) -> Connection:
-    """A pinned session in autocommit mode. Raises PeerError."""
+    """A pinned session in autocommit mode. Raises PeerError; PeerUnsafe where a pooler does not keep the pins."""
+    _refuse_pooler(place)
     with errors(place, "connecting"):
-        return await psycopg.AsyncConnection.connect(make_conninfo("", **place.conninfo), autocommit=True)
+        session = await psycopg.AsyncConnection.connect(make_conninfo("", **place.conninfo), autocommit=True)
+        try:
+            held = await (await session.execute(_HELD_SQL)).fetchone()
+        except BaseException:
+            await session.close()
+            raise
+    if held is None or not held[0]:
+        await session.close()
+        raise _pooled(place, "what this session sets does not hold for its statements")
+    return session
+
+
+def _refuse_pooler(place: Place) -> None:
+    """Raise PeerUnsafe for an address that is known to be a pooler's."""
+    if (pooler := pooler_of(place.conninfo)) is not None:
+        raise _pooled(place, f"this is the address of {pooler.what}", pooler.direct)
+
+
+def _pooled(place: Place, why: str, hint: str = HINT) -> PeerUnsafe:
+    told = f"{why}; nobody can stream changes through one, and values would be read as others have set it"
+    return PeerUnsafe("a connection pooler stands before the server", why=told, hint=hint, **place.where)
 
 
 async def open_walsender(place: Place) -> Connection:
     """A pinned session that can stream. Raises PeerError."""
+    _refuse_pooler(place)
     conninfo = make_conninfo("", **place.conninfo, replication="database")
     with errors(place, "connecting for replication"):
         return await psycopg.AsyncConnection.connect(conninfo, autocommit=True)
@@ -164,6 +195,8 @@ def translate(error: psycopg.Error, place: Place, doing: str) -> PeerError:
         return PeerBusy("another transaction is in the way", why=why, hint="it is tried again by itself", **where)
     if state in {"53100", "53200"}:
         return PeerFull("the server has no space left", why=why, hint="free some space; it goes on by itself", **where)
+    if REFUSED in why:
+        return _pooled(place, why)
     if state.startswith("28") or (not state and doing.startswith("connecting") and any(word in why for word in _LOGIN)):
         hint = "correct the address, the password or the server's pg_hba.conf; it is tried again by itself"
         return PeerDenied("the server does not let Syncline in", why=why, hint=hint, **where)
