@@ -1,8 +1,12 @@
 """`syncline check`: the doctor. Every precondition that is not met, with the statement that fixes it."""
 
 import asyncio
+from typing import Annotated
+
+import typer
 
 from syncline.cli import facade
+from syncline.cli.advice import tell
 from syncline.cli.exits import Exit, exit_of
 from syncline.cli.options import Config, ConfigOption, Json, config_path
 from syncline.cli.prepare import space_of
@@ -11,7 +15,12 @@ from syncline.model.errors import Advice, Problem
 from syncline.model.words import counted
 
 
-def check(config: Config = None, option: ConfigOption = None, as_json: Json = False) -> int:
+def check(
+    config: Config = None,
+    everything: Annotated[bool, typer.Option("--all", help="Tell each piece of advice by itself.")] = False,
+    option: ConfigOption = None,
+    as_json: Json = False,
+) -> int:
     """Tell every unmet precondition, and its fix; and which columns cannot hold some of the others' values.
 
     Looks at configuration, peers and log; changes nothing.
@@ -21,10 +30,12 @@ def check(config: Config = None, option: ConfigOption = None, as_json: Json = Fa
     found = asyncio.run(facade.hub_for(space).check())
     problems = [one for one in found if not isinstance(one, Advice)]
     advice = [one for one in found if isinstance(one, Advice)]
-    for problem in (*problems, *advice):
+    for problem in found:
         if isinstance(problem, Problem):
             problem.file = problem.file or (space.path if problem.line else "")
-        screen.say(problem.text(), style="" if isinstance(problem, Advice) else "yellow")
+    for problem in problems:
+        screen.say(problem.text(), style="yellow")
+    tell(screen, [one.as_json() for one in advice], space.path, everything=everything)
     screen.data(
         {"ok": not problems, "problems": [one.as_json() for one in problems], "advice": [one.as_json() for one in advice]}
     )

@@ -8,7 +8,9 @@ from typing import Annotated
 
 import typer
 
+from syncline.cli.advice import tell
 from syncline.cli.exits import Exit
+from syncline.cli.naming import as_name, peer_names
 from syncline.cli.options import DEFAULT_CONFIG, Json
 from syncline.cli.render import Screen
 from syncline.config.address import Site, peer_address, sqlite_url
@@ -21,7 +23,6 @@ from syncline.model.space import PeerSpec, Space
 from syncline.model.words import counted
 from syncline.peers.registry import open_peer, schemes
 
-_NOT_A_NAME = re.compile(r"[^A-Za-z0-9_.-]+")
 _PASSWORD = re.compile(r"://[^/@:]*:(?!\$\{)[^@]+@")
 
 
@@ -52,7 +53,7 @@ def init(
     if not folder.is_dir():
         raise UsageError(f"there is no folder {show(str(folder))}", hint="create it, or choose another place with --out")
     peers, urls = _peers(places, folder)
-    space, remarks = propose(name or _as_name(folder.name, "space"), peers, *asyncio.run(_look(urls)))
+    space, remarks = propose(name or as_name(folder.name, "space"), peers, *asyncio.run(_look(urls)))
     if not space.collections:
         what, hint = "the peers have no table in common that can be synchronised", "put the tables right, then init again"
         raise ConfigError(what, tuple(remarks.problems), why="nothing was written", hint=hint)
@@ -66,23 +67,21 @@ def init(
 def _peers(places: list[str], folder: Path) -> tuple[list[PeerSpec], dict[str, str]]:
     """The peers as they will be written, and their absolute addresses by name. Raises ConfigError."""
     site = Site(folder, os.environ, schemes())
-    peers: list[PeerSpec] = []
-    urls: dict[str, str] = {}
+    found: dict[str, str] = {}  # absolute address -> as it will be written
     problems: list[Problem] = []
     for place in places:
         written = place if "://" in place else sqlite_url(_relative(place, folder))
-        address, found = peer_address(written, site)
-        problems += found
+        address, wrong = peer_address(written, site)
+        problems += wrong
         if address is None:
             continue
-        name = _unused(_as_name(Path(place.partition("?")[0]).stem, "peer"), urls)
-        if address.url in urls.values():
+        if address.url in found:
             problems.append(SharedPlace(f"{show(place)} is named twice", hint="name each peer once"))
-        peers.append(PeerSpec(name, written))
-        urls[name] = address.url
+        found[address.url] = written
     if problems:
         raise ConfigError("these peers cannot be looked at", tuple(problems), why="nothing was written")
-    return peers, urls
+    names = peer_names(list(found))
+    return [PeerSpec(name, found[url]) for name, url in names.items()], names
 
 
 def _relative(place: str, folder: Path) -> str:
@@ -113,17 +112,6 @@ async def _look(urls: dict[str, str]) -> tuple[dict[str, dict[str, Table]], dict
     return tables, refused
 
 
-def _as_name(text: str, otherwise: str) -> str:
-    """A name that the configuration accepts."""
-    return _NOT_A_NAME.sub("-", text).strip("-._")[:60] or otherwise
-
-
-def _unused(name: str, taken: dict[str, str]) -> str:
-    if name not in taken:
-        return name
-    return next(found for number in range(2, len(taken) + 3) if (found := f"{name}-{number}") not in taken)
-
-
 def _private(path: str, flags: int) -> int:
     """Addresses may have passwords in them."""
     return os.open(path, flags, 0o600)
@@ -144,8 +132,7 @@ def _show(screen: Screen, out: Path, space: Space, remarks: Remarks) -> None:
     )
     for table, reason in remarks.left_out.items():
         screen.say(f"left out {table}: {reason}", style="yellow")
-    for one in remarks.advice:
-        screen.say(one.text())
+    tell(screen, [one.as_json() for one in remarks.advice], str(out))
     if any(_PASSWORD.search(peer.url) for peer in space.peers.values()):
         screen.say(
             "it has passwords in it, and only you can read it; ${env:NAME} or ${file:PATH} instead keeps them out",

@@ -3,6 +3,7 @@
 import asyncio
 
 from syncline.cli import facade
+from syncline.cli.advice import tell
 from syncline.cli.exits import Exit
 from syncline.cli.facade import Report
 from syncline.cli.options import Config, ConfigOption, Json, config_path
@@ -16,7 +17,8 @@ CONFLICT_ORDER = ("collection", "key", "field", "rule", "winner")
 def plan(config: Config = None, option: ConfigOption = None, as_json: Json = False) -> int:
     """Show what the first run would do at each peer. Changes nothing."""
     screen = Screen(as_json)
-    report = asyncio.run(facade.hub_for(space_of(config_path(config, option))).plan())
+    space = space_of(config_path(config, option))
+    report = asyncio.run(facade.hub_for(space).plan())
     screen.data(report)
     peers = report.get("peers", {})
     screen.records(({"peer": name, **_without_statements(peer)} for name, peer in peers.items()), PEER_ORDER)
@@ -27,9 +29,7 @@ def plan(config: Config = None, option: ConfigOption = None, as_json: Json = Fal
     for name, peer in peers.items():
         for statement in peer.get("statements", []):
             screen.say(f"{name}: {statement}")
-    for one in report.get("advice", []):
-        where = ", ".join(f"{name} {value}" for name, value in one["where"].items())
-        screen.say(f"{one['code']} {one['what']} ({where}): {one['why']}")
+    tell(screen, report.get("advice", []), space.path)
     conflicts = report.get("conflicts", [])
     if conflicts:
         screen.say("")

@@ -10,7 +10,7 @@ from typing import Final, TypeAlias
 
 from syncline.config.read import Scalar
 from syncline.config.values import label_of, listed
-from syncline.mapping.fit import advise
+from syncline.mapping.fit import advise, orphans
 from syncline.mapping.plan import plan
 from syncline.model.errors import Advice, MissingTable, Problem
 from syncline.model.schema import Collection, Kind, Table
@@ -63,6 +63,9 @@ def propose(
             continue
         remarks.problems += against
         remarks.left_out[table] = _why_left_out(against)
+    for one in orphans(collections, tables):
+        remarks.advice.insert(0, one)
+        remarks.warnings[str(one.where["collection"])].append(f"{one.what}: {one.why}")
     return Space(name, "sqlite", {peer.name: peer for peer in peers}, collections), remarks
 
 

@@ -12,7 +12,7 @@ from syncline.config.load import address_now
 from syncline.engine.core import Plan
 from syncline.engine.identity import require_free, session_mark
 from syncline.engine.state import PeerRecord, State
-from syncline.mapping.fit import advise
+from syncline.mapping.fit import advise, orphans
 from syncline.mapping.plan import outline
 from syncline.merge.policy import Rules
 from syncline.merge.rules_build import build_rules
@@ -58,6 +58,7 @@ async def ask(space: Space) -> Asked:
             asked.failed[name] = error
 
     await asyncio.gather(*(one(name, peer) for name, peer in asked.peers.items()))
+    asked.tables = {name: asked.tables[name] for name in space.peers if name in asked.tables}  # whoever answered first
     for name in (name for name in asked.tables if asked.identities[name].empty):
         asked.tables[name] = _tables_to_make(space, asked, name)
     return asked
@@ -177,8 +178,11 @@ def waiting_columns(space: Space, asked: Asked, known: Mapping[str, Sequence[str
 
 
 def advice(space: Space, asked: Asked) -> list[Problem]:
-    """Which columns cannot hold some of the values that other peers' columns can. Nothing is stopped by it."""
-    found: list[Problem] = []
+    """Parent tables that are no collections; and columns that cannot hold some of the values that other peers' can.
+
+    Nothing is stopped by it.
+    """
+    found: list[Problem] = list(orphans(space.collections, asked.tables))
     for name, spec in space.collections.items():
         tables = {peer: tables.get(spec.at.get(peer, name)) for peer, tables in asked.tables.items()}
         found += advise(spec, {peer: table for peer, table in tables.items() if table is not None})

@@ -56,6 +56,28 @@ def advise(spec: CollectionSpec, tables: Mapping[str, Table]) -> Iterator[Advice
         yield Advice(f"it cannot hold {lack}", why=why, hint="declare it as wide, or leave it so", line=line, **where)
 
 
+def orphans(specs: Mapping[str, CollectionSpec], tables: Mapping[str, Mapping[str, Table]]) -> Iterator[Advice]:
+    """Collections whose foreign keys refer to tables that are none. `tables`: by peer and name."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for peer, held in tables.items():
+        captured = {spec.at.get(peer, name).lower() for name, spec in specs.items()}
+        for name, spec in specs.items():
+            table = held.get(spec.at.get(peer, name))
+            for parent in table.parents if table is not None else ():
+                if parent.lower() not in captured:
+                    found.setdefault((name, parent), []).append(peer)
+    for (name, parent), peers in found.items():
+        why = f"at {', '.join(peers)} a foreign key refers to it: rows of {name} arrive where the row they refer to does not"
+        hint = f"list {parent} under collections too"
+        yield Advice(
+            f"its parent table {parent} is no collection",
+            why=why,
+            hint=hint,
+            line=specs[name].lines.get("", 0),
+            collection=name,
+        )
+
+
 def _pairs(spec: CollectionSpec, tables: Mapping[str, Table]) -> Iterable[Pair]:
     """Each column with each peer's that takes its values."""
     for giver, source in tables.items():

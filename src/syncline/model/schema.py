@@ -53,6 +53,7 @@ class Table(msgspec.Struct, frozen=True):
     marks: tuple[str, ...] = ()  # peculiarities a check may name: without_rowid, strict, ...
     rows_estimate: int = 0
     makes: tuple[tuple[str, str], ...] = ()  # what makes such a table: each statement before and after the table's name
+    parents: tuple[str, ...] = ()  # other tables that its foreign keys refer to
 
     def column(self, name: str) -> Column | None:
         """The column of that name, compared exactly."""

@@ -180,3 +180,12 @@ def test_mistakes_against_the_tables_alone_are_a_bad_configuration_too(folder: P
         assert result.exit_code == 2, result.output
         for code in ("SYN-C12", "SYN-C13", "SYN-C14"):
             assert code in result.output
+
+
+def test_a_child_table_without_its_parent_is_advised_by_init_and_check(folder: Path) -> None:
+    for name in ("hq.db", "van.db"):
+        with closing(sqlite3.connect(name)) as db:
+            db.execute("CREATE TABLE orders (id INTEGER PRIMARY KEY, line TEXT REFERENCES journal(line))")
+    assert "its parent table journal is no collection (collection orders)" in syncline("init", "hq.db", "van.db").stdout
+    assert "# its parent table journal is no collection" in Path("syncline.yaml").read_text()
+    assert "its parent table journal is no collection (collection orders): at hq, van" in syncline("check").stdout

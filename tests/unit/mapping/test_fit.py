@@ -2,7 +2,7 @@
 
 import pytest
 
-from syncline.mapping.fit import advise, misfits
+from syncline.mapping.fit import advise, misfits, orphans
 from syncline.mapping.plan import plan
 from syncline.model import holds
 from syncline.model.holds import Holds, bits
@@ -113,3 +113,17 @@ def test_what_never_goes_that_way_is_not_told() -> None:
     assert told(TEXT, TEN, van=Direction.RECEIVE) == [("van", "more than 10 characters")]
     spec = CollectionSpec("things", direction={"van": Direction.RECEIVE})
     assert list(misfits(spec, tables(forms(holds.DATE), INT8))) != []
+
+
+def test_a_parent_table_that_is_no_collection_is_told_with_the_peers_that_refer_to_it() -> None:
+    key = (Column("id", "bigint", Kind.INTEGER, key_part=1),)
+    held = {peer: {"pets": Table("pets", key, parents=("owners",)), "owners": Table("owners", key)} for peer in ("hq", "van")}
+    alone = {"pets": CollectionSpec("pets")}
+    (told,) = orphans(alone, held)
+    assert told.what == "its parent table owners is no collection"
+    assert told.where == {"collection": "pets"}
+    assert "at hq, van a foreign key" in told.why
+    assert not list(orphans({**alone, "people": CollectionSpec("people", at={"hq": "owners", "van": "Owners"})}, held))
+    assert [
+        one.why.partition(" a ")[0] for one in orphans({**alone, "owners": CollectionSpec("owners", at={"van": "x"})}, held)
+    ] == ["at van"]

@@ -16,7 +16,9 @@ SELECT c.oid::int8, c.relname::text, c.relkind::text,
         WHERE t.tgrelid = c.oid AND NOT t.tgisinternal AND t.tgenabled IN ('A', 'R') ORDER BY 1),
   ARRAY(SELECT f.conname::text FROM pg_catalog.pg_constraint AS f
         WHERE f.confrelid = c.oid AND f.contype = 'f' AND (f.confdeltype IN ('c', 'n', 'd') OR f.confupdtype IN ('c', 'n', 'd'))),
-  (SELECT CASE WHEN o.rolsuper THEN '' ELSE o.rolname::text END FROM pg_catalog.pg_roles AS o WHERE o.oid = c.relowner)
+  (SELECT CASE WHEN o.rolsuper THEN '' ELSE o.rolname::text END FROM pg_catalog.pg_roles AS o WHERE o.oid = c.relowner),
+  ARRAY(SELECT DISTINCT p.relname::text FROM pg_catalog.pg_constraint AS f JOIN pg_catalog.pg_class AS p ON p.oid = f.confrelid
+        WHERE f.conrelid = c.oid AND f.contype = 'f' AND f.confrelid <> c.oid AND p.relnamespace = c.relnamespace ORDER BY 1)
 FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
 WHERE c.relkind IN ('r', 'p') AND n.nspname = %s AND (%s::text[] IS NULL OR c.relname = ANY (%s::text[]))
 ORDER BY c.relname;

@@ -112,6 +112,7 @@ def _catalog(row: tuple[Any, ...], columns: list[tuple[Any, ...]], indexes: list
         fires,
         referenced,
         owner,
+        parents,
     ) = row
     found = tuple(Index(tuple(names), primary, immediate, partial) for names, primary, immediate, partial in indexes)
     key = next((index.columns for index in found if index.primary), ())
@@ -123,6 +124,7 @@ def _catalog(row: tuple[Any, ...], columns: list[tuple[Any, ...]], indexes: list
         tuple(triggers),
         tuple(mark for mark, on in (("partitioned", kind == "p"), ("unlogged", unlogged)) if on),
         int(estimate or 0),
+        parents=tuple(parents),
     )
     always = tuple(column[0] for column in columns if column[7] == "a")
     virtual = tuple(column[0] for column in columns if column[6] == "v")

@@ -111,8 +111,14 @@ def catalog(connection: sqlite3.Connection, name: str, *, estimate: bool = False
         tuple(marks),
         _estimate(connection, name) if estimate else 0,
         _makes(connection, name) if estimate else (),
+        _parents(connection, name) if estimate else (),
     )
     return Catalog(table, tuple(uniques), alias)
+
+
+def _parents(connection: sqlite3.Connection, name: str) -> tuple[str, ...]:
+    found = connection.execute('SELECT DISTINCT "table" FROM pragma_foreign_key_list(?)', (name,)).fetchall()
+    return tuple(sorted(parent for (parent,) in found if parent.lower() != name.lower()))
 
 
 def _column(
