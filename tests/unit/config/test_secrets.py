@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from syncline.config.load import draft
-from syncline.config.secrets import HIDDEN, redact, remember_url, scrub, show
+from syncline.config.secrets import redact, remember_url, scrub, show
 from syncline.model.errors import ConfigError
+from syncline.model.secret import HIDDEN
 
 CANARY = "CaNaRy-93x"
 
