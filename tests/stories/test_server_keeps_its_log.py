@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pytest
 from tests.servers import mariadb, postgres
@@ -10,7 +10,7 @@ from tests.stories.mixed import Mixed, make
 
 from syncline.demo.servers.postgres_programs import installed
 
-Report = dict[str, object]
+Report = dict[str, Any]
 HURRIED: Final = str(Path(__file__).with_name("hurried.py"))
 TWO_MIB: Final = "SELECT pg_logical_emit_message(true, 'none of ours', repeat('x', 2097152))"
 EXPIRE_SECONDS: Final = 8
@@ -88,7 +88,7 @@ def test_f20_the_alarm_comes_before_the_server_invalidates_the_slot(tmp_path: Pa
     try:
         mixed.settle()
         mixed.space.verb("pause", "hq")
-        seen = []
+        seen: list[str | None] = []
         for _ in range(12):
             mixed.write("hq", "SELECT pg_logical_emit_message(false, 'none of ours', 'x')", "SELECT pg_switch_wal()")
             mixed.write("hq", "CHECKPOINT")

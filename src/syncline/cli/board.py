@@ -65,7 +65,10 @@ async def _picture(feed: Feed, status: Callable[[], Awaitable[Report]] | None) -
     parts: list[RenderableType] = []
     if status is not None:
         try:
-            parts.append(drawn(PEER_HEADERS, peer_rows(await status(), feed), right=range(2, len(PEER_HEADERS))))
+            report = await status()
+            parts.append(drawn(PEER_HEADERS, peer_rows(report, feed), right=range(2, len(PEER_HEADERS))))
+            alarms = [peer["alarm"] for peer in report.get("peers", {}).values() if peer.get("alarm")]
+            parts += [Text(cell(alarm["text"]), style="yellow") for alarm in alarms]
         except SynclineError as error:  # the picture is missing, the work goes on
             parts.append(Text(cell(error.text()), style="yellow"))
     if feed.bars:

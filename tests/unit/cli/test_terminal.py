@@ -72,6 +72,15 @@ def test_a_run_is_shown_live_with_bars_that_go_away(hub: FakeHub) -> None:
     assert text.rindex("crm: hub running") > text.rindex("join van customers")
 
 
+def test_f13_an_alarm_stands_below_the_picture_and_in_the_status(hub: FakeHub) -> None:
+    status = hub.answers["status"]
+    alarm = {"text": "SYN-P10: the server keeps too much of its log for this peer (peer hq)"}
+    hub.answers["status"] = {**status, "peers": {**status["peers"], "hq": {**status["peers"]["hq"], "alarm": alarm}}}
+    assert alarm["text"] in shown("status")
+    picture = shown("run").rpartition("crm: hub running")[0]
+    assert alarm["text"] in picture
+
+
 def test_a_comparison_has_a_bar(hub: FakeHub) -> None:
     text = shown("verify")
     assert "verify customers" in text

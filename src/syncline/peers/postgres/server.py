@@ -74,7 +74,7 @@ class Facts(msgspec.Struct, frozen=True):
 async def read_facts(connection: Connection) -> Facts:
     """Ask the server, in one query."""
     ((*row,),) = await fetch(connection, _SQL, (PREFIX, list(PREFIXES), list(_NAMED)))
-    return Facts(*row, connection.pgconn.backend_pid)
+    return msgspec.structs.replace(Facts(*row), dialled=connection.pgconn.backend_pid)
 
 
 def server_problems(facts: Facts, place: Place, *, fresh: bool) -> Iterator[Problem]:

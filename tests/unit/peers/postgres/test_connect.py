@@ -43,7 +43,12 @@ def test_x_another_machine_must_prove_who_it_is() -> None:
 
 @pytest.mark.parametrize(
     "url",
-    [f"postgresql://sync:{WRITTEN}%zz@h/crm", f"postgresql://h/crm?pasword={WRITTEN}", "postgresql://h/crm?insecure=maybe"],
+    [
+        f"postgresql://sync:{WRITTEN}%zz@h/crm",
+        f"postgresql://h/crm?pasword={WRITTEN}",
+        "postgresql://h/crm?insecure=maybe",
+        *(f"postgresql://h/crm?wal_budget={text}" for text in ("", "4", "4gb", "0MB", "-1GB", "1.5GB", "2000TB", "4GB4GB")),
+    ],
 )
 def test_an_address_that_cannot_be_read_is_refused_without_its_secret(url: str) -> None:
     with pytest.raises(PeerUnsafe) as caught:
@@ -51,6 +56,12 @@ def test_an_address_that_cannot_be_read_is_refused_without_its_secret(url: str) 
     assert caught.value.hint
     for form in (SECRET, WRITTEN):
         assert form not in str(caught.value)
+
+
+@pytest.mark.parametrize(("text", "count"), [("1MB", 2**20), ("512MB", 2**29), ("4GB", 2**32), ("1024TB", 2**50)])
+def test_f13_a_budget_is_written_as_the_server_writes_sizes(text: str, count: int) -> None:
+    assert parse_url("hq", f"postgresql://h/crm?wal_budget={text}").budget == count
+    assert parse_url("hq", "postgresql://h/crm").budget == 4 * 2**30
 
 
 def test_a_schema_of_its_own() -> None:
