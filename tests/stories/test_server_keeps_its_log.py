@@ -104,6 +104,23 @@ def test_f20_the_alarm_comes_before_the_server_invalidates_the_slot(tmp_path: Pa
         server.remove()
 
 
+@pytest.mark.skipif(NEWEST < 18, reason="PostgreSQL 18 is the first that lets go of idle slots")
+def test_f20_the_alarm_comes_before_an_idle_slot_times_out(tmp_path: Path) -> None:
+    server = postgres.Server({"idle_replication_slot_timeout": "30s"}, major=NEWEST)
+    mixed = make(tmp_path, {"hq": server}, ("van",))
+    try:
+        mixed.settle()
+        idle = "SELECT now() - inactive_since > '16s' FROM pg_replication_slots WHERE database = current_database()"
+        mixed.space.wait(lambda: bool(server.run(mixed.databases["hq"], idle)[0][0]), "half of the time is over")
+        text = str(_alarm(mixed)["text"])
+        for word in ("nobody has read there for", "lets go after 30 seconds", "no hub runs", "'syncline run'"):
+            assert word in text
+        assert _alarm(mixed) == {}, "somebody has looked there"
+    finally:
+        mixed.close()
+        server.remove()
+
+
 def test_f20_a_mariadb_that_is_about_to_purge_what_a_paused_peer_needs(tmp_path: Path) -> None:
     server = mariadb.Server({"binlog-expire-logs-seconds": str(EXPIRE_SECONDS)})
     mixed = make(tmp_path, {"hq": server}, ("van",), schema=CUSTOMERS_MARIADB)

@@ -110,12 +110,16 @@ class Keeping:
             await asyncio.sleep(limits.KEPT_SECONDS)
 
     async def _look(self, session: Session) -> None:
-        if session.phase in (Phase.PAUSED, Phase.BROKEN):
-            session.peer = session.renew(session.peer)
         captured = session.captured if session.phase in (Phase.LIVE, Phase.JOINING) else None
-        with_kept = await look(session.peer, captured or session.record.position)
-        if with_kept is not None:
-            self._kept[session.name] = with_kept[0]
+        try:
+            if session.phase in (Phase.PAUSED, Phase.BROKEN):
+                session.peer = session.renew(session.peer)
+            found = await look(session.peer, captured or session.record.position)
+        except Exception as error:  # one peer's failure, of whatever kind, is not the others' (F33)
+            self._emit(Event("history.unknown", session.name, detail={"why": repr(error)}))
+            return
+        if found is not None:
+            self._kept[session.name] = found[0]
             self._tell(session)
 
     def _tell(self, session: Session) -> None:

@@ -373,3 +373,20 @@ def test_a_collection_that_was_removed_stops_nobody() -> None:
         assert not stand.told("peer.broken")
 
     stand.run(story())
+
+
+def test_f33_what_a_server_keeps_and_cannot_be_found_out_stops_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    stand = Stand()
+
+    async def kept(_after: object) -> None:
+        raise ZeroDivisionError
+
+    async def story() -> None:
+        await stand.begin()
+        monkeypatch.setattr(stand.doors["q"], "kept", kept)
+        await asyncio.sleep(30.0)
+        assert {event.peer for event in stand.events if event.name == "history.unknown"} == {"q"}
+        assert stand.phase("q") is Phase.LIVE
+        assert stand.engine.keeping.report("q") == {"kept": None, "alarm": None}
+
+    stand.run(story())
