@@ -70,7 +70,8 @@ async def _look(space: Space, name: str, state: State, log: Readable) -> Found:
     try:
         async with asyncio.timeout(LOOK_SECONDS):
             identity = await peer.connect()
-            found.kept = await peer.kept(record.position)
+            kept = await look_at_kept(peer, record.position)
+            found.kept = kept[0] if kept is not None else None
             require_free(record, identity, session_mark(space.name, ""))
             verify_identity(record, identity, state.head)
             found.watermark = identity.watermark
