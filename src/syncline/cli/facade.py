@@ -44,7 +44,8 @@ class Facade(Protocol):
     async def status(self) -> Report:
         """{"space", "hub": {"running", "pid"}, "log": {"head", "floor", "bytes"}, "peers": {name: {state, stage,
         reason, "collections": {name: {state, lag_entries, lag_seconds, uncaptured, log_offset, watermark, parked,
-        conflicts_open, conflicts_all, verified_through}}, "set_aside": {"rows", "after"} | None}}}
+        conflicts_open, conflicts_all, verified_through}}, "set_aside": {"rows", "after"} | None}},
+        "waiting_columns": [{what, where, why, fix, ..}]}
         """
         ...
 

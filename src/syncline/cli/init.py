@@ -17,10 +17,11 @@ from syncline.config.address import Site, peer_address, sqlite_url
 from syncline.config.propose import Remarks, mapped, propose
 from syncline.config.secrets import show
 from syncline.config.write import write
-from syncline.model.errors import ConfigError, Problem, SharedPlace, UsageError
+from syncline.model.errors import ConfigError, PeerError, Problem, SharedPlace, UsageError
 from syncline.model.schema import Collection, Table
 from syncline.model.space import PeerSpec, Space
 from syncline.model.words import counted
+from syncline.peers.protocol import Peer
 from syncline.peers.registry import open_peer, schemes
 
 _PASSWORD = re.compile(r"://[^/@:]*:(?!\$\{)[^@]+@")
@@ -96,13 +97,20 @@ def _relative(place: str, folder: Path) -> str:
 
 async def _look(urls: dict[str, str]) -> tuple[dict[str, dict[str, Table]], dict[str, list[Problem]]]:
     """Each peer's tables; and by table what the peers have against synchronising it, in the words of `check`."""
-    peers = [open_peer(name, url) for name, url in urls.items()]
+    peers: list[Peer] = []
     tables: dict[str, dict[str, Table]] = {}
     refused: dict[str, list[Problem]] = {}
+    failed: list[PeerError] = []
     try:
-        for peer in peers:
-            await peer.connect()
-            tables[peer.name] = await peer.inspect()
+        for name, url in urls.items():
+            try:
+                peers.append(open_peer(name, url))
+                await peers[-1].connect()
+                tables[name] = await peers[-1].inspect()
+            except PeerError as error:
+                failed.append(error)
+        if failed:
+            raise failed[0] if len(failed) == 1 else ExceptionGroup("these peers cannot be looked at", failed)
         for table, found in mapped(tables).items():
             if isinstance(found, Collection):
                 refused[table] = [problem for peer in peers for problem in await peer.check([found])]

@@ -12,8 +12,8 @@ import msgspec
 from syncline.cli import facade
 from syncline.config.address import file_of
 from syncline.config.load import Draft, draft
-from syncline.hub.build import ask, build_plan, dismiss
-from syncline.model.errors import Problem, SynclineError
+from syncline.hub.build import against, ask, dismiss
+from syncline.model.errors import ConfigError, PeerError, Problem
 from syncline.model.space import PeerSpec, Space
 
 
@@ -25,8 +25,18 @@ def space_of(config: Path) -> Space:
     """
     strict, found = draft(config), draft(config, absent_ok=True)
     if strict.problems and (found.problems or _are_strangers(found.space, strict.problems)):
-        strict.refuse(asyncio.run(_problems_of_tables(strict)))
+        _refuse(strict, *asyncio.run(_problems_of_peers(strict)))
     return found.space
+
+
+def _refuse(strict: Draft, problems: Iterable[Problem], failed: Iterable[PeerError]) -> None:
+    """Raise everything that is known to be wrong."""
+    try:
+        strict.refuse(tuple(problems))
+    except ConfigError as error:
+        if errors := list(failed):
+            raise ExceptionGroup("the space cannot be served", [error, *errors]) from None
+        raise
 
 
 def _are_strangers(space: Space, absent: Iterable[Problem]) -> bool:
@@ -35,17 +45,16 @@ def _are_strangers(space: Space, absent: Iterable[Problem]) -> bool:
     return any(peers.get(str(one.where.get("peer")), {}).get("stage", "new") == "new" for one in absent)
 
 
-async def _problems_of_tables(found: Draft) -> list[Problem]:
-    """What the peers say against the parts of the text that could be read. Peers that cannot be asked say nothing."""
+async def _problems_of_peers(found: Draft) -> tuple[list[Problem], list[PeerError]]:
+    """What the peers say against the parts of the text that could be read; and those that cannot be asked, with the reason."""
     present = _present(found.space)
     if not present or not found.space.collections:
-        return []
+        return [], []
+    asked = await ask(msgspec.structs.replace(found.space, peers=present))
     try:
-        asked = await ask(msgspec.structs.replace(found.space, peers=present))
-    except SynclineError:  # the mistakes of the text come first; what else is wrong is told when they are gone
-        return []
-    try:
-        return build_plan(found.space, asked, {})[1]
+        return (await against(found.space, asked, {}))[1], list(asked.failed.values())
+    except PeerError as error:  # it went away while it was asked
+        return [], [*asked.failed.values(), error]
     finally:
         await dismiss(asked)
 

@@ -68,6 +68,8 @@ def show(screen: Screen, report: Report) -> None:
         if uncaptured:
             what = counted(uncaptured, "change") + (" or more" if uncaptured >= STATUS_CHANGES_MAX else "")
             screen.say(f"{name}: {what} in its file that no hub has captured yet. Next: syncline run", style="yellow")
+    for one in report.get("waiting_columns", []):
+        screen.say(f"{one['where'].get('collection')}: {one['what']}: {one['why']}. Next: {one['fix']}", style="yellow")
     if any(_sum(peer, "parked") for peer in report.get("peers", {}).values()):
         screen.say("parked: rows that a peer refused. Next: syncline parked", style="yellow")
     if any(_sum(peer, "conflicts_open") for peer in report.get("peers", {}).values()):

@@ -6,7 +6,7 @@ has captured yet, and would the guard hold what waits for it.
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from syncline.engine import keeping
@@ -42,6 +42,7 @@ class Found:
     uncaptured: dict[str, int] | None = None
     reason: SynclineError | None = None
     kept: Kept | None = None
+    tables: dict[str, Table] = field(default_factory=dict)
 
     @property
     def state(self) -> str:
@@ -76,6 +77,7 @@ async def _look(space: Space, name: str, state: State, log: Readable) -> Found:
             verify_identity(record, identity, state.head)
             found.watermark = identity.watermark
             found.uncaptured = await _count(space, peer, record)
+            found.tables = await peer.inspect()
             if record.stage is Stage.LIVE:
                 await _guard(space, peer, record, found, log)
     except TimeoutError:
@@ -130,9 +132,8 @@ async def _guard(space: Space, peer: Peer, record: PeerRecord, found: Found, log
     async with closing(log.read(after)) as frames:
         waiting, upto = await _deletes(space, peer.name, frames)
     if upto > record.approved and sum(map(len, waiting.values())) >= space.settings.guard_delete_rows:
-        tables = await peer.inspect()
         guard = Guard(peer.name, space.settings)
-        guard.count({name: _rows(tables, space, name, peer.name) for name in space.collections})
+        guard.count({name: _rows(found.tables, space, name, peer.name) for name in space.collections})
         writes = tuple(Write(Op.DELETE, name, tuple(keys)) for name, keys in waiting.items())
         guard.check(Batch(upto, writes, sum(map(len, waiting.values()))), 0.0, record.approved)
 

@@ -12,6 +12,7 @@ from syncline.config.load import address_now
 from syncline.engine.core import Plan
 from syncline.engine.identity import require_free, session_mark
 from syncline.engine.state import PeerRecord, State
+from syncline.hub.waiting import waiting
 from syncline.mapping.fit import advise, orphans
 from syncline.mapping.plan import outline
 from syncline.merge.policy import Rules
@@ -47,8 +48,13 @@ def load_custom(path: str) -> Callable[..., object]:
 
 
 async def ask(space: Space) -> Asked:
-    """Connect to every peer and read its catalog. Peers that cannot be reached are listed, not raised."""
-    asked = Asked({name: open_peer(name, address_now(space, name)) for name in space.peers})
+    """Connect to every peer and read its catalog. Peers that cannot be opened or reached are listed, not raised."""
+    asked = Asked({})
+    for name in space.peers:
+        try:
+            asked.peers[name] = open_peer(name, address_now(space, name))
+        except PeerError as error:
+            asked.failed[name] = error
 
     async def one(name: str, peer: Peer) -> None:
         try:
@@ -111,8 +117,17 @@ async def dismiss(asked: Asked) -> None:
 
 def build_plan(space: Space, asked: Asked, known: Mapping[str, Sequence[str]]) -> tuple[Plan, list[Problem]]:
     """The engine's plan, and everything that stands against it. `known` are the columns as the log has them so far."""
+    plan, problems, _ = _planned(space, asked, known)
+    return plan, problems
+
+
+def _planned(
+    space: Space, asked: Asked, known: Mapping[str, Sequence[str]]
+) -> tuple[Plan, list[Problem], dict[str, Collection]]:
+    """See build_plan; and the collections against which something stands, where they can be told well enough to ask peers."""
     problems: list[Problem] = []
     collections: dict[str, Collection] = {}
+    spoiled: dict[str, Collection] = {}
     book: dict[str, Rules] = {}
     for name, spec in space.collections.items():
         tables = _settled_columns(
@@ -130,20 +145,22 @@ def build_plan(space: Space, asked: Asked, known: Mapping[str, Sequence[str]]) -
         rules = build_rules(spec, collection, tuple(space.peers), load_custom)
         if isinstance(rules, list):
             problems += rules
-            continue
-        if found:
+        if isinstance(rules, list) or found:
+            if set(collection.key) <= set(collection.columns):
+                spoiled[name] = collection
             continue
         collections[name], book[name] = collection, rules
     for problem in problems:
         problem.file = problem.file or space.path
     specs = space.collections.values()
-    return Plan(
+    plan = Plan(
         collections=collections,
         book=book,
         seed=_seed(space, asked),
         directions={spec.name: {peer: spec.direction_at(peer) for peer in space.peers} for spec in specs},
         authority={spec.name: spec.authority for spec in specs if spec.authority},
-    ), problems
+    )
+    return plan, problems, spoiled
 
 
 def _settled_columns(
@@ -160,21 +177,14 @@ def _settled_columns(
     }
 
 
-def waiting_columns(space: Space, asked: Asked, known: Mapping[str, Sequence[str]]) -> list[Problem]:
-    """Columns of running collections that only some peers have so far: they are not synchronized before all have them."""
-    found: list[Problem] = []
+def waiting_columns(
+    space: Space, tables: Mapping[str, Mapping[str, Table]], known: Mapping[str, Sequence[str]]
+) -> list[Problem]:
+    """Columns of running collections that only some peers have so far (`tables`: by peer, then name); see waiting."""
+    held: dict[str, dict[str, Table | None]] = {}
     for name, spec in space.collections.items():
-        tables = {peer: tables.get(spec.at.get(peer, name)) for peer, tables in asked.tables.items()}
-        columns = {peer: {one.name for one in table.columns} for peer, table in tables.items() if table is not None}
-        for column in sorted(set().union(*columns.values()) - set(known.get(name, ()))) if name in known else ():
-            lacking = [peer for peer, names in columns.items() if column not in names]
-            if lacking:
-                hint = (
-                    f"add it at {', '.join(lacking)} too; values written before that are settled by 'syncline verify --repair'"
-                )
-                why = "only some peers have it, so it is not synchronized"
-                found.append(Problem(f"column {column} waits", collection=name, why=why, hint=hint))
-    return found
+        held[name] = {peer: found.get(spec.at.get(peer, name)) for peer, found in tables.items()}
+    return waiting(held, known)
 
 
 def advice(space: Space, asked: Asked) -> list[Problem]:
@@ -201,11 +211,15 @@ async def peers_advice(asked: Asked, plan: Plan) -> list[Problem]:
 
 
 async def against(space: Space, asked: Asked, known: Mapping[str, Sequence[str]]) -> tuple[Plan, list[Problem]]:
-    """The plan, and everything that stands against it: also what each peer has against its own tables. For every verb alike."""
-    plan, problems = build_plan(space, asked, known)
+    """The plan, and everything that stands against it: also what each peer has against its own tables. For every verb alike.
+
+    Of a collection that cannot be planned, a peer tells only what the plan does not: rights, triggers and the like.
+    """
+    plan, problems, spoiled = _planned(space, asked, known)
     for name in (name for name in space.peers if name in asked.tables):
-        there = [one for one in plan.collections.values() if one.table_at(name) in asked.tables[name]]
-        problems += await asked.peers[name].check(there)
+        there = [one for one in (*plan.collections.values(), *spoiled.values()) if one.table_at(name) in asked.tables[name]]
+        told = await asked.peers[name].check(there)
+        problems += [one for one in told if one.where.get("collection") not in spoiled or type(one) is Problem]
     return plan, problems
 
 

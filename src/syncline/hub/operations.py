@@ -13,9 +13,10 @@ from syncline.hub.deciding import decide
 from syncline.hub.pipeline import LivePipeline
 from syncline.hub.records import collection_report, key_list, parked_report
 from syncline.hub.repairing import repair as repair_drift
+from syncline.hub.waiting import waiting
 from syncline.model.entry import Entry
 from syncline.model.entry import Kind as EntryKind
-from syncline.model.errors import PeerError, PeerUnreachable, UsageError
+from syncline.model.errors import PeerError, PeerUnreachable, Problem, UsageError
 from syncline.model.event import Listener
 from syncline.model.schema import Collection
 from syncline.model.stamp import Offset
@@ -29,8 +30,9 @@ Report = dict[str, Any]
 class Operations:
     """Verbs over a running engine, in the same process."""
 
-    def __init__(self, engine: Engine, *, serves: bool = True) -> None:
+    def __init__(self, engine: Engine, *, serves: bool = True, waiting: Sequence[Problem] = ()) -> None:
         self.engine = engine
+        self._waiting = waiting  # columns that only some peers have, as far as the peers were looked at
         self._serves = serves  # there are sessions, not only the log
         self.alive: asyncio.Task[None] | None = None  # the engine's task, where somebody runs it for us
 
@@ -79,15 +81,18 @@ class Operations:
                 await asyncio.sleep(0.02)
 
     async def has_grown(self) -> bool:
-        """Whether every live peer's table has a column that the collection lacks so far."""
+        """Whether every peer is live and its table has a column that the collection lacks so far; and note who has one."""
         sessions = self.live()
-        if len(sessions) < len(self.engine.sessions):
-            return False
         try:
             tables = {session.name: await session.peer.inspect() for session in sessions}
         except PeerError:  # its own session tells; it is looked at again
             return False
-        for collection in self.engine.plan.collections.values():
+        planned = self.engine.plan.collections.values()
+        by_name = {one.name: {name: tables[name].get(one.table_at(name)) for name in tables} for one in planned}
+        self._waiting = waiting(by_name, {one.name: one.columns for one in planned})
+        if len(sessions) < len(self.engine.sessions):
+            return False
+        for collection in planned:
             found = [tables[name].get(collection.table_at(name)) for name in tables]
             names = [{one.name for one in table.columns if not one.generated} for table in found if table is not None]
             if len(names) == len(sessions) and set.intersection(*names) - set(collection.columns):
@@ -181,7 +186,8 @@ class Operations:
             stage = engine.state.peer(name).stage
             state = str(stage if stage in (Stage.STALE, Stage.LEFT) else session.phase)
             peers[name] = peer_report(engine, name, state, session.reason, watermark, lag)
-        return {"peers": peers, "rules": dict(engine.state.rules), "window": len(engine.window)}
+        waits = [one.as_json() for one in self._waiting]
+        return {"peers": peers, "rules": dict(engine.state.rules), "window": len(engine.window), "waiting_columns": waits}
 
 
 def peer_report(

@@ -84,7 +84,7 @@ class Reading:
         try:
             state = await self.state()
             plan, problems = await against(self._space, asked, state.columns)
-            waiting = waiting_columns(self._space, asked, state.columns)
+            waiting = waiting_columns(self._space, asked.tables, state.columns)
             advised = [*advice(self._space, asked), *await peers_advice(asked, plan)]
             advised += await at_rest.kept_advice(
                 asked.peers, state, served=log_exists(self._space.log) and is_served(self._space.log)
@@ -112,8 +112,10 @@ class Reading:
                     found = {}
         names = list(self._space.collections)
         peers = {name: records.resting_peer(state, name, names, found.get(name)) for name in self._space.peers}
-        head = {"head": state.head, "floor": floor, "bytes": log_bytes(self._space.log)}
-        return {"space": self._space.name, "hub": {"running": False}, "log": head, "peers": peers, "rules": state.rules}
+        waits = waiting_columns(self._space, {name: one.tables for name, one in found.items() if one.tables}, state.columns)
+        shown: Report = {"space": self._space.name, "hub": {"running": False}}
+        shown["log"] = {"head": state.head, "floor": floor, "bytes": log_bytes(self._space.log)}
+        return shown | {"peers": peers, "rules": state.rules, "waiting_columns": [one.as_json() for one in waits]}
 
     async def conflicts(self, open_only: bool, collection: str | None, limit: int, after: str | None) -> list[Report]:
         """Conflicts in the log's order."""

@@ -21,7 +21,7 @@ from syncline.hub.reading import Reading, log_bytes
 from syncline.hub.values import parse_value
 from syncline.log.registry import log_exists, open_desk, open_log
 from syncline.model.entry import Entry, Kind
-from syncline.model.errors import PeerChanged, UsageError
+from syncline.model.errors import PeerChanged, Problem, UsageError
 from syncline.model.event import Event, Listener
 from syncline.model.schema import Collection
 from syncline.model.space import Space
@@ -45,12 +45,12 @@ async def serving(space: Space, on_event: Listener, *, sessions: bool = True, an
 
     `sessions=False`: the log alone, for decisions that need no peer. `anew`: a space that every peer has left begins again.
     """
-    plan, peers, known = await _prepare(space, on_event, check=sessions)
+    plan, peers, known, waiting = await _prepare(space, on_event, check=sessions)
     log = open_log(space.log, on_event)
     engine = Engine(log, list(peers.values()), plan, space.settings, SystemClock(), partial(_nonce, space), on_event)
     for session in engine.sessions.values():
         session.renew = Renewal(space, session.name)
-    operations = Operations(engine, serves=sessions)
+    operations = Operations(engine, serves=sessions, waiting=waiting)
     task = operations.alive = asyncio.create_task(engine.run(sessions=sessions, anew=anew))
     try:
         await _first(task, engine.ready.wait())
@@ -70,22 +70,26 @@ def _nonce(space: Space) -> str:
     return session_mark(space.name, secrets.token_hex(8))
 
 
-async def _prepare(space: Space, on_event: Listener, *, check: bool) -> tuple[Plan, dict[str, Peer], Columns]:
+async def _prepare(
+    space: Space, on_event: Listener, *, check: bool
+) -> tuple[Plan, dict[str, Peer], Columns, Sequence[Problem]]:
     """Ask the peers, plan, refuse what is wrong: nothing is written anywhere before this is through."""
     asked = await ask(space)
     try:
         state = await Reading(space).state()
         known = {name: tuple(columns) for name, columns in state.columns.items()}
         # the others need not wait for one that took part before
-        strangers = [error for name, error in failures(space, asked, state).items() if name not in state.peers]
+        failed = failures(space, asked, state)
+        strangers = [error for name, error in failed.items() if name not in state.peers or name not in asked.peers]
         members = [name for name, record in state.peers.items() if record.incarnation]
         plan, problems = await agreed(space, asked, known, members, partial(_changed, space, state), check=check)
         refuse(problems, space, strangers)
-        for waiting in waiting_columns(space, asked, known) if check else ():
-            on_event(Event("column.waiting", collection=str(waiting.where["collection"]), detail=waiting.as_json()))
+        waiting = waiting_columns(space, asked.tables, known)
+        for one in waiting if check else ():
+            on_event(Event("column.waiting", collection=str(one.where["collection"]), detail=one.as_json()))
         if check and len(plan.collections) < len(space.collections):  # no peer told what it looks like
             raise next(iter(asked.failed.values()))
-        return plan, asked.peers, known
+        return plan, asked.peers, known, waiting
     finally:
         await dismiss(asked)
 

@@ -189,3 +189,31 @@ def test_a_child_table_without_its_parent_is_advised_by_init_and_check(folder: P
     assert "its parent table journal is no collection (collection orders)" in syncline("init", "hq.db", "van.db").stdout
     assert "# its parent table journal is no collection" in Path("syncline.yaml").read_text()
     assert "its parent table journal is no collection (collection orders): at hq, van" in syncline("check").stdout
+
+
+AWAY = """\
+space: crm
+peers: {hq: sqlite:///hq.db, van: sqlite:///van.db, pg: "postgresql://x@127.0.0.1:1/x", odd: "mariadb://x@127.0.0.1:1/x?odd=1"}
+collections:
+  customers: {merge: {name: text}}
+  journal:
+"""
+
+
+@pytest.mark.parametrize("mistake", [False, True], ids=["tables", "text"])
+def test_all_that_can_be_known_is_told_at_once(folder: Path, mistake: bool) -> None:
+    with closing(sqlite3.connect("van.db")) as db:
+        db.execute("CREATE TABLE _syncline_mine (x)")
+    Path("syncline.yaml").write_text(AWAY.replace("text}", "txt}") if mistake else AWAY)
+    result = syncline("check", "--json")
+    told = json.loads(result.stdout)
+    found = [one["code"] + " " + one["where"].get("peer", "") for one in told["problems"]]
+    assert sorted(found) == sorted(
+        ["SYN-C13 hq", "SYN-C13 van", "SYN-C02 van", "SYN-P02 pg", "SYN-P04 odd", *(["SYN-C11 "] if mistake else [])]
+    )
+    assert result.exit_code == (2 if mistake else 3)
+    assert syncline("plan").exit_code == result.exit_code
+    for code in ("SYN-C13", "SYN-C02", "SYN-P02", "SYN-P04"):
+        assert code in syncline("run").output
+    refused = syncline("init", "hq.db", "postgresql://x@127.0.0.1:1/x", "mariadb://x@127.0.0.1:1/x?odd=1", "--out", "new.yaml")
+    assert {line[:7] for line in refused.stderr.splitlines()} == {"SYN-P02", "SYN-P04"}
