@@ -57,6 +57,24 @@ class LifeSuite(Suite):
 
         run(story())
 
+    def test_f13_what_a_server_keeps_is_told_while_there_is_a_footprint(self, tmp_path: Path) -> None:
+        """Connected or not. A kind whose history lies in the place itself keeps nothing elsewhere."""
+        harness = self.harness(tmp_path)
+
+        async def story() -> None:
+            await harness.make("bare")
+            assert await harness.open("bare").kept(None) is None
+            peer = await ready(harness, "one")
+            await harness.write("one", [Insert("people", person(1))])
+            end = await peer.position()
+            for kept in (await peer.kept(end), await harness.open("one").kept(end)):
+                assert kept is None or (kept.what and kept.bytes >= 0 and not kept.lost)
+            await peer.teardown()
+            assert await peer.kept(end) is None
+            await harness.close()
+
+        run(story())
+
     def test_two_places_are_two_incarnations(self, tmp_path: Path) -> None:
         harness = self.harness(tmp_path)
 

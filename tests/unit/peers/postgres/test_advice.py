@@ -1,8 +1,25 @@
 """What `check` says beside problems: a server that keeps all its log; and how much it keeps for us now."""
 
-from tests.unit.peers.postgres.database import database, story
+from typing import cast
+
+from tests.unit.peers.postgres.database import Database, database, story
+
+from syncline.engine.state import Stage, State
+from syncline.hub import at_rest
+from syncline.hub.pipeline import Readable
+from syncline.model.space import PeerSpec, Space
 
 COUNTS = "CREATE TABLE counts (id int8 PRIMARY KEY, n int8)"
+
+
+def _space(base: Database) -> Space:
+    return Space("s", "", {"pg": PeerSpec("pg", base.server.url(base.name))}, {})
+
+
+def _stale() -> State:
+    state = State()
+    state.peer("pg").stage = Stage.STALE
+    return state
 
 
 def test_t9_f13_what_a_slot_keeps_is_told_with_and_without_a_connection() -> None:
@@ -19,6 +36,10 @@ def test_t9_f13_what_a_slot_keeps_is_told_with_and_without_a_connection() -> Non
             after = await peer.kept(None)
             assert after is not None
             assert after.bytes >= before.bytes + 2**20
+            told = (await at_rest.look(_space(base), _stale(), cast(Readable, None)))["pg"]
+            assert told.kept is not None, "nobody waits for a stale peer, and its server keeps its log all the same"
+            assert told.kept.what == before.what
+            assert told.reason is None
             await peer.connect()
             await peer.teardown()
             assert await peer.kept(None) is None
