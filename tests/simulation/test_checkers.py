@@ -166,6 +166,19 @@ def test_p3_a_delete_that_had_not_seen_it_or_lost_on_record_is_no_resurrection()
     assert not check_resurrected(books(log, [WROTE, seeing]), states(ANN, ANN))
 
 
+def test_p3_a_moved_row_that_stands_where_it_was_is_no_resurrection_where_it_was_deleted() -> None:
+    """Ann moves her row and deletes it at the new key; the old key was kept, on record, since bob had changed it."""
+    moved = (2, *ANN[1:])
+    gone = [Change("items", (2,), moved, None)]
+    ledger = [WROTE, acked("ann", 2, 0, change(ANN, None), Change("items", (2,), None, moved)), acked("ann", 3, 0, *gone)]
+    kept = entry(2, "ann", 2, change(ANN, ANN, clash(ANN, None, "delete-update", "ann", "bob")))
+    log = [*GOOD, kept, entry(3, "ann", 3, *gone)]
+    assert not check_resurrected(books(log, ledger), states(ANN))
+    back: States = {"ann": {"items": {(2,): moved}, "pairs": {}}}
+    assert rules(check_resurrected(books(log, ledger), back)) == {"P3"}
+    assert rules(check_resurrected(books([*GOOD, entry(2, "ann", 2), entry(3, "ann", 3)], ledger), states(ANN))) == {"P3"}
+
+
 def test_p4_values_items_and_lines_that_nobody_wrote_are_found() -> None:
     assert not check_invented(books(GOOD, [WROTE]), states(ANN))
     for strange in (row("ghost"), row("ann1", tags='["ghost"]'), row("ann1", notes="a ghost")):

@@ -16,6 +16,12 @@ def busy(seed: int) -> Options:
     return replace(_alike(drawn), habits=habits, chaos_seconds=5.0, faults=faults, faults_per_minute=60.0)
 
 
+def wide(seed: int) -> Options:
+    """Three hundred keys, so that two offices often insert the same one."""
+    drawn = draw(seed, Product.abilities)
+    return replace(again(seed), habits=replace(drawn.habits, rate=8.0, keys=300))
+
+
 def again(seed: int) -> Options:
     """What the seed draws, with rejoins."""
     drawn = draw(seed, Product.abilities)
@@ -30,6 +36,10 @@ KEPT = [
     pytest.param(busy(88), id="a_commit_that_a_join_takes_in_two_parts"),
     pytest.param(busy(182), id="another_commit_that_a_join_takes_in_two_parts"),
     pytest.param(busy(132), id="a_joining_peer_that_has_not_been_filled"),
+    pytest.param(wide(2041), id="an_insert_that_a_delivered_row_took_the_place_of"),
+    pytest.param(wide(20009), id="another_insert_that_a_delivered_row_took_the_place_of"),
+    pytest.param(wide(20025), id="a_delete_before_and_an_insert_after_the_row_was_read"),
+    pytest.param(replace(wide(20030), columns=(True, True, True)), id="a_moved_row_that_stands_where_it_was"),
     pytest.param(again(3200), id="a_row_that_two_peers_brought_along"),
 ]
 

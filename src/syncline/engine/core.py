@@ -10,7 +10,7 @@ import msgspec
 from syncline.engine.clock import Clock, monotonic
 from syncline.engine.closing import closing
 from syncline.engine.ingest import Ingest, confirm_entry
-from syncline.engine.join import Joiner
+from syncline.engine.join import Joiner, anew
 from syncline.engine.keeping import Keeping
 from syncline.engine.parking import due, retry_entry, skip_entry
 from syncline.engine.retry import Backoff, is_transient
@@ -331,12 +331,7 @@ class Engine:
         if approve:
             await self._stage(name, {"approved": self.state.head})
         if rejoin and record.joined_at and (broken or not _is_joining(record, session)):
-            # what a join has settled already must not count twice, so one that broke off trusts no history
-            again = record.footing is Stage.JOINING
-            since = None if again else msgspec.to_builtins(record.position)
-            rejoining = record.rejoining if again else True
-            body = {"stage": Stage.NEW.value, "rejoining": rejoining, "authority": authority or "", "since": since}
-            await self._stage(name, body)
+            await self.ingest.command(lambda offset: [anew(record, authority or "", offset, self.clock.now())])
             await self._stop(name)
         elif record.stage is Stage.PAUSED:
             await self._stage(name, {"stage": record.paused_from.value})

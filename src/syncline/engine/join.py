@@ -28,7 +28,7 @@ from syncline.model.errors import PeerError, PeerUnreachable
 from syncline.model.event import Event, Listener
 from syncline.model.key import order
 from syncline.model.schema import Collection
-from syncline.model.stamp import Offset, Position
+from syncline.model.stamp import Micros, Offset, Position
 from syncline.model.value import Key, Row
 from syncline.peers.protocol import Identity, Peer
 
@@ -159,6 +159,7 @@ class Joiner:
                 if transaction.position >= end:
                     break
         precede(own, found)
+        progress.keep_written()
 
     async def _recall_deletes(self, name: str, record: PeerRecord, own: Own) -> None:
         """What the space deleted since the join began and this peer was not told, in a session before this one."""
@@ -251,6 +252,7 @@ class Joiner:
             made = self._plain_range(offset, member, collection.name, read)
             if made is not None:
                 return self._close_range(made, offset, member, collection.name, read, progress)
+        flying += progress.written_in(collection.name, read.after, read.upto)
         rows = RangeRows(dict(read.theirs.rows), dict(read.mine.rows), flying, read.pin)
         record = self._state.peer(name)
         authority = record.authority or self._authority.get(collection.name, "")
@@ -303,11 +305,23 @@ class Joiner:
         return made
 
 
-def _later(collection: str, read: RangeRead, progress: Progress) -> list[Change]:
+def anew(record: PeerRecord, authority: str, offset: Offset, time: Micros) -> Entry:
+    """The entry that puts a peer out, so that it joins again. Made in its turn: until then the log may hear more of the peer.
+
+    What a join has settled already must not count twice, so one that broke off trusts no history.
+    """
+    again = record.footing is Stage.JOINING
+    since = None if again or record.position is None else _plain(record.position)
+    rejoining = record.rejoining if again else True
+    body = {"stage": Stage.NEW.value, "rejoining": rejoining, "authority": authority, "since": since}
+    return Entry(offset, Kind.PEER, record.name, time=time, body=body)
+
+
+def _later(collection: str, read: RangeRead, progress: Progress) -> tuple[Change, ...]:
     """What the joining peer did in this range after it was read."""
     late = [transaction for transaction, _ in progress.waiting if transaction.position > read.mine.position]
     changes = [change for transaction in late for change in transaction.changes]
-    return [change for change in changes if change.collection == collection and read.has(change.key)]
+    return since(dict(read.mine.rows), [one for one in changes if one.collection == collection and read.has(one.key)])
 
 
 async def _estimate(reference: Member, collection: Collection) -> int:

@@ -1,5 +1,6 @@
 """A join under way: the members of a space as a join needs them, and what is known of the peer that joins."""
 
+from bisect import bisect_right
 from collections import deque
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -7,8 +8,10 @@ from typing import Protocol
 from syncline.engine.memory import Memory
 from syncline.engine.range_merge import Own
 from syncline.model.change import Transaction
+from syncline.model.key import order
 from syncline.model.limits import SNAPSHOT_ROWS_MIN
 from syncline.model.stamp import Micros, Offset, Position
+from syncline.model.value import Key
 from syncline.peers.protocol import Peer
 
 RANGES_AHEAD = 6  # a join may run so many ranges ahead of their delivery
@@ -51,6 +54,23 @@ class Progress:
     bare: str = ""  # the collection of which it had no more rows, when last looked: its history tells if any came
     size: int = SNAPSHOT_ROWS_MIN  # rows of the next range
     ends: deque[Offset] = field(default_factory=lambda: deque(maxlen=RANGES_AHEAD))  # where the last ranges end in the log
+    written: dict[str, list[Key]] = field(default_factory=dict)  # rows that it wrote before, in key order
+
+    def keep_written(self) -> None:
+        """Note the rows that the peer wrote and did not delete: deliveries may have deleted them, so that no read has them."""
+        self.written = {}
+        for (collection, key), row in self.own.last.items():
+            if row is not None:
+                self.written.setdefault(collection, []).append(key)
+        for keys in self.written.values():
+            keys.sort(key=order)
+
+    def written_in(self, collection: str, after: Key | None, upto: Key | None) -> list[Key]:
+        """Those of a range: after < key <= upto."""
+        keys = self.written.get(collection, [])
+        low = 0 if after is None else bisect_right(keys, order(after), key=order)
+        high = len(keys) if upto is None else bisect_right(keys, order(upto), key=order)
+        return keys[low:high]
 
 
 class ReferenceLost(Exception):

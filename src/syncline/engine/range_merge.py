@@ -22,8 +22,9 @@ class Own:
     trusted: bool = True  # its history continues the one in the log, so `bases` hold
     bases: dict[Where, Row | None] = field(default_factory=dict)  # its rows before its own first change; None: it had none
     last: dict[Where, Row | None] = field(default_factory=dict)  # its rows after its own last change
+    values: dict[Where, Row] = field(default_factory=dict)  # what it wrote last into each field itself; ABSENT where it did not
     added: dict[Where, tuple[int, ...]] = field(default_factory=dict)  # per field, by how much it raised a number itself
-    deleted: set[Where] = field(default_factory=set)  # rows that it had and deleted
+    deleted: set[Where] = field(default_factory=set)  # rows that it deleted, even if it made them anew
     removed: set[Where] = field(default_factory=set)  # rows the space deleted since the join began, which it was not told
 
     @property
@@ -39,29 +40,32 @@ class Own:
         """Its row before its own first change, if there was one and it is known."""
         return self.bases.get(where) if self.trusted else None
 
-    def based(self, where: Where, brought: Row | None, rules: Rules) -> Row | None:
+    def based(self, where: Where, meant: Row | None, rules: Rules) -> Row | None:
         """Its row before its own work, counters without what it added itself: deliveries may have added to them meanwhile."""
         base, added = self.base(where), self.added.get(where, ())
-        if base is None or brought is None or not len(base) == len(added) == len(brought) == len(rules.policies):
+        if base is None or meant is None or not len(base) == len(added) == len(meant) == len(rules.policies):
             return base
-        fields = zip(rules.policies, base, added, brought, strict=True)
+        fields = zip(rules.policies, base, added, meant, strict=True)
         return tuple([now - more if policy.delta and isinstance(now, int) else was for policy, was, more, now in fields])
 
-    def meant(self, where: Where, brought: Row, rules: Rules) -> Row:
-        """Its row with the values that it wrote itself and that a delivery overwrote before the log heard of them.
+    def meant(self, where: Where, brought: Row | None, rules: Rules) -> Row | None:
+        """Its row with the values that it wrote itself and that a delivery overwrote before the log heard of them; the row
+        that it wrote, where a delivery deleted that.
 
         Increments are not overwritten: what it added is still in its sum.
         """
-        base, last = self.base(where), self.last.get(where)
-        if base is None or last is None or not len(base) == len(last) == len(brought) == len(rules.policies):
+        if brought is None:
+            return self.last.get(where) if self.trusted else None
+        values = self.values.get(where, ()) if self.trusted else ()
+        if not len(values) == len(brought) == len(rules.policies):
             return brought
-        fields = zip(rules.policies, base, last, brought, strict=True)
-        return tuple([now if policy.delta or wrote == was else wrote for policy, was, wrote, now in fields])
+        fields = zip(rules.policies, values, brought, strict=True)
+        return tuple([now if policy.delta or wrote is ABSENT else wrote for policy, wrote, now in fields])
 
 
 @dataclass(frozen=True)
 class RangeRows:
-    """The rows of a range at the reference and at the joining peer, and keys of the range that are in flight.
+    """The rows of a range at the reference and at the joining peer, and keys of the range that are in flight, or were written.
 
     `pin`: entries above this offset may still be on their way to either of them.
     """
@@ -89,16 +93,16 @@ def merge_range(window: Window, rules: Rules, rows: RangeRows, own: Own, peer: s
         held = view.row if view is not None else rows.theirs.get(key)
         flying = view is not None and view.touched(peer) > rows.pin
         brought = rows.mine.get(key)
-        base = own.based((name, key), brought, rules)
-        if held == brought and base in (None, brought):
+        meant = own.meant((name, key), brought, rules)
+        base = own.based((name, key), meant, rules)
+        if held == brought == meant and base in (None, brought):
             if flying and held is not None:  # a difference may be on its way to the peer: this ends it
                 merged.fills.append(Change(name, key, brought, held))
-        elif brought is None:
+        elif meant is None:
             _missing(merged, rules, key, held, own, peer)
         elif held is None:
-            _extra(merged, rules, key, brought, own, peer, authority, flying=flying)
+            _extra(merged, rules, key, brought, meant, own, peer, authority, flying=flying)
         elif own.wrote((name, key)) or authority == peer:
-            meant = own.meant((name, key), brought, rules)
             change = merge_join(rules, key, held, meant, peer, authority=authority, base=base, returning=own.returning)
             _split(merged, change, brought, flying=flying)
         else:
@@ -106,13 +110,13 @@ def merge_range(window: Window, rules: Rules, rows: RangeRows, own: Own, peer: s
     return merged
 
 
-def _split(merged: Merged, change: Change, brought: Row, *, flying: bool) -> None:
+def _split(merged: Merged, change: Change, brought: Row | None, *, flying: bool) -> None:
     """What everyone gets, and what the peer itself gets: until then it does not know the outcome (Window.context)."""
     where, conflicts = (change.collection, change.key), change.verdict.conflicts if change.verdict else ()
     if change.before != change.after:
         merged.changes.append(Change(*where, change.before, change.after, Verdict(full=True, conflicts=conflicts)))
         conflicts = ()
-    if change.after != brought or flying:
+    if change.after != brought or flying or conflicts:  # what it wrote may not stand there any more
         kept = Verdict(conflicts=conflicts) if conflicts else None
         merged.fills.append(Change(*where, brought, change.after, kept))
 
@@ -130,19 +134,30 @@ def _missing(merged: Merged, rules: Rules, key: Key, held: Row | None, own: Own,
         merged.fills.append(Change(*where, None, held, _kept(rules, held, None, peer, contested=True) if deleted else None))
 
 
-def _extra(merged: Merged, rules: Rules, key: Key, brought: Row, own: Own, peer: str, authority: str, *, flying: bool) -> None:
-    """The peer has a row that the space lacks."""
+def _extra(
+    merged: Merged,
+    rules: Rules,
+    key: Key,
+    brought: Row | None,
+    meant: Row,
+    own: Own,
+    peer: str,
+    authority: str,
+    *,
+    flying: bool,
+) -> None:
+    """The peer has a row that the space lacks, or wrote one before it was told so."""
     where = (rules.collection, key)
     deleted = flying or where in own.removed or (own.returning and own.base(where) is not None)
     rewritten = where in own.bases  # it wrote the row itself, not knowing of a delete
     stands = authority == peer or (own.wrote(where) and (not deleted or (rewritten and rules.deletes != "delete_wins")))
     if stands and authority in ("", peer):
-        kept = _kept(rules, None, brought, peer, winner=peer, contested=True) if deleted else Verdict()
-        merged.changes.append(Change(*where, None, brought, Verdict(full=True, conflicts=kept.conflicts)))
-        if flying:
-            merged.fills.append(Change(*where, brought, brought))  # the delete may be on its way to the peer
+        kept = _kept(rules, None, meant, peer, winner=peer, contested=True) if deleted else Verdict()
+        merged.changes.append(Change(*where, None, meant, Verdict(full=True, conflicts=kept.conflicts)))
+        if flying or meant != brought:
+            merged.fills.append(Change(*where, brought, meant))  # the delete may be on its way to the peer
     else:
-        merged.fills.append(Change(*where, brought, None, _kept(rules, None, brought, peer)))
+        merged.fills.append(Change(*where, brought, None, _kept(rules, None, meant, peer)))
 
 
 def _kept(

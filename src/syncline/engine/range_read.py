@@ -5,11 +5,12 @@ from dataclasses import dataclass, replace
 from itertools import zip_longest
 
 from syncline.engine.range_merge import Own
+from syncline.merge.copies import whole
 from syncline.model.block import Block
 from syncline.model.change import Change
 from syncline.model.key import order
 from syncline.model.stamp import Offset
-from syncline.model.value import Key, Row, Value, pad
+from syncline.model.value import ABSENT, Key, Row, Value, changed_fields, pad
 from syncline.peers.protocol import Chunk
 
 
@@ -61,11 +62,27 @@ def since(rows: dict[Key, Row | None], changes: Sequence[Change]) -> tuple[Chang
 
 def note(own: Own, change: Change) -> None:
     """What a peer did itself, into what is known of its own work."""
-    where = (change.collection, change.key)
+    where, after = (change.collection, change.key), whole(change)
     own.bases.setdefault(where, change.before)
-    own.last[where] = change.after
-    (own.deleted.add if change.after is None else own.deleted.discard)(where)
+    own.last[where] = after
+    own.values[where] = _over(() if change.before is None else own.values.get(where, ()), _written(change.before, after))
+    if after is None:
+        own.deleted.add(where)
     own.added[where] = _sum(own.added.get(where, ()), [_whole(now) - _whole(was) for was, now in _sides(change)])
+
+
+def _written(before: Row | None, after: Row | None) -> Row:
+    """The values that a change gave fields; ABSENT in the others. A deleted row has none."""
+    if before is None or after is None:
+        return after or ()
+    places = changed_fields(before, after)
+    return tuple([value if place in places else ABSENT for place, value in enumerate(after)])
+
+
+def _over(older: Row, newer: Row) -> Row:
+    """What was written last into each field."""
+    sides = zip_longest(older, newer, fillvalue=ABSENT) if newer else ()
+    return tuple([was if now is ABSENT else now for was, now in sides])
 
 
 def _sum(one: Sequence[int], other: Sequence[int]) -> tuple[int, ...]:
@@ -78,13 +95,13 @@ def _whole(value: object) -> int:
 
 def precede(own: Own, found: Own) -> None:
     """What a peer's history tells of the time before that which is known of its own work already."""
-    for where, change in found.last.items():
+    for where, row in found.last.items():
         if where not in own.last:
-            own.last[where], own.added[where] = change, found.added[where]
-            if where in found.deleted:
-                own.deleted.add(where)
+            own.last[where], own.values[where], own.added[where] = row, found.values[where], found.added[where]
         else:
+            own.values[where] = _over(found.values[where], own.values[where])
             own.added[where] = _sum(found.added[where], own.added[where])
+    own.deleted |= found.deleted
     own.bases |= found.bases  # the older base is the right one
 
 
@@ -92,13 +109,16 @@ def without(own: Own, later: Sequence[Change]) -> Own:
     """What is known of a peer's own work, but for these changes, which it made after its row was read."""
     if not later:
         return own
-    last, added = dict(own.last), dict(own.added)
+    last, values, added = dict(own.last), dict(own.values), dict(own.added)
     for change in later:
         where = (change.collection, change.key)
         last[where] = None  # the row that was read says what it was
+        again = _written(change.before, whole(change))  # nobody misses what it wrote over itself
+        fields = zip_longest(values.get(where, ()), again, fillvalue=ABSENT) if again else ()
+        values[where] = tuple([mine if now is ABSENT else ABSENT for mine, now in fields])
         row = [_whole(was) - _whole(now) for was, now in _sides(change)]
         added[where] = _sum(added.get(where, ()), row)
-    return replace(own, last=last, added=added)
+    return replace(own, last=last, values=values, added=added)
 
 
 def _sides(change: Change) -> Iterator[tuple[Value, Value]]:

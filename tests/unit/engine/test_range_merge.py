@@ -1,8 +1,11 @@
 """One key range at a join: every combination of a row here, there, in flight, deleted, written meanwhile."""
 
+from itertools import pairwise
+
 import pytest
 
 from syncline.engine.range_merge import Merged, Own, RangeRows, merge_range
+from syncline.engine.range_read import note, precede, without
 from syncline.merge.policies.counter import Counter
 from syncline.merge.policies.registers import Newest
 from syncline.merge.policy import Rules
@@ -10,10 +13,11 @@ from syncline.merge.window import Window
 from syncline.model.change import Change, Verdict
 from syncline.model.entry import Entry, Kind
 from syncline.model.stamp import Position
-from syncline.model.value import Row
+from syncline.model.value import ABSENT, Row
 
 KEY = (1,)
 WHERE = ("c", KEY)
+RULES = Rules("c", ("id", "a", "n"), (Newest(), Newest(), Counter()))
 OURS, THEIRS, OLD = (1, "space", 10), (1, "peer", 10), (1, "old", 10)
 
 
@@ -36,8 +40,10 @@ def merge(
     authority: str = "",
 ) -> Merged:
     """The outcome for one key; `held` is what the reference has."""
-    rules = Rules("c", ("id", "a", "n"), (Newest(), Newest(), Counter()), deletes)
-    rows = RangeRows({KEY: held} if held else {}, {KEY: brought} if brought else {}, [KEY] if flying else ())
+    rules = RULES if deletes == RULES.deletes else Rules("c", RULES.columns, RULES.policies, deletes)
+    rows = RangeRows(
+        {KEY: held} if held else {}, {KEY: brought} if brought else {}, [KEY] if flying or (own and own.last) else ()
+    )
     return merge_range(flying or Window(), rules, rows, own or Own(), "q", authority)
 
 
@@ -237,7 +243,13 @@ def test_a_delete_by_a_returning_peer_of_what_it_did_not_have_is_none() -> None:
 
 def test_p2_what_a_delivery_overwrote_before_the_log_heard_of_it_is_on_record() -> None:
     """It wrote 'peer' over 'old' and added 1; then others' 'space' and 5 more arrived, before it was heard of."""
-    mine = Own(returning=True, bases={WHERE: (1, "old", 10)}, last={WHERE: (1, "peer", 11)}, added={WHERE: (0, 0, 1)})
+    mine = Own(
+        returning=True,
+        bases={WHERE: (1, "old", 10)},
+        last={WHERE: (1, "peer", 11)},
+        values={WHERE: (ABSENT, "peer", 11)},
+        added={WHERE: (0, 0, 1)},
+    )
     settled = merge((1, "space", 15), (1, "space", 16), mine)
     assert changes(settled) == [((1, "space", 15), (1, "space", 16))], "its increment counts"
     assert [(one[1], one[2]) for one in kept(settled)] == [((1, "peer", 16), "")]
@@ -245,7 +257,7 @@ def test_p2_what_a_delivery_overwrote_before_the_log_heard_of_it_is_on_record() 
 
 
 def test_what_an_untrusted_history_says_is_not_taken_for_its_last_word() -> None:
-    mine = Own(returning=True, trusted=False, bases={WHERE: OLD}, last={WHERE: THEIRS})
+    mine = Own(returning=True, trusted=False, bases={WHERE: OLD}, last={WHERE: THEIRS}, values={WHERE: THEIRS})
     assert kept(merge(OURS, OURS, mine)) == []
 
 
@@ -253,3 +265,70 @@ def test_a_row_that_only_the_authority_has_stands_though_the_space_deleted_it() 
     returning = Own(returning=True)
     assert changes(merge(None, THEIRS, returning, authority="q")) == [(None, THEIRS)]
     assert fills(merge(None, THEIRS, Own(returning=True))) == [None]
+
+
+# -- what deliveries did to its own work before the log heard of it ----------------------------------------------------------
+
+
+def wrote(*rows: Row | None) -> Own:
+    """A returning peer whose own history has these rows, one after the other."""
+    own = Own(returning=True)
+    for before, after in pairwise(rows):
+        note(own, Change("c", KEY, before, after))
+    return own
+
+
+@pytest.mark.parametrize("held", [OURS, (1, "later", 10)])
+def test_p2_an_insert_that_a_delivered_row_took_the_place_of_is_on_record(held: Row) -> None:
+    """Both inserted the key; the space's row came before the log had heard of the peer's."""
+    merged = merge(held, OURS, wrote(None, THEIRS))
+    assert (fills(merged), changes(merged)) == ([held], [])
+    assert [(one[0], one[1], one[2]) for one in kept(merged)] == [(held, (1, "peer", OURS[2]), "")]
+
+
+@pytest.mark.parametrize(("deletes", "stands"), [("update_wins", True), ("delete_wins", False)])
+def test_p2_an_update_of_a_row_that_a_delivery_deleted_meets_the_delete_by_the_policy(deletes: str, stands: bool) -> None:
+    merged = merge(None, None, wrote(OLD, THEIRS), deletes=deletes)
+    assert changes(merged) == ([(None, THEIRS)] if stands else [])
+    assert fills(merged) == [THEIRS if stands else None]
+    assert kept(merged) == [(None, THEIRS, "q" if stands else "", False)]
+
+
+def test_p2_an_update_of_a_row_that_was_deleted_and_made_anew_is_on_record() -> None:
+    merged = merge(OURS, None, wrote((1, "old", 10), (1, "peer", 13)))
+    assert changes(merged) == [(OURS, (1, "space", 13))], "its increment counts"
+    assert fills(merged) == [(1, "space", 13)]
+    assert [(one[0], one[1], one[2]) for one in kept(merged)] == [(OURS, (1, "peer", 13), "")]
+
+
+def test_p5_only_what_the_peer_wrote_itself_is_its_word_not_what_was_delivered_in_between() -> None:
+    """It counted, was given 'newer', counted again, and was given 'newest': it never wrote a name."""
+    own = wrote((1, "old", 1), (1, "old", 2))
+    note(own, Change("c", KEY, (1, "newer", 2), (1, "newer", 3)))
+    merged = merge((1, "newest", 1), (1, "newest", 3), own)
+    assert (changes(merged), kept(merged)) == ([((1, "newest", 1), (1, "newest", 3))], [])
+
+
+def test_what_was_found_before_gives_way_field_by_field_to_what_is_known_since() -> None:
+    found, own = wrote((1, "old", 1), (1, "a", 1), (1, "b", 2)), wrote((1, "x", 2), (1, "x", 5))
+    precede(own, found)
+    assert (own.bases, own.last) == ({WHERE: (1, "old", 1)}, {WHERE: (1, "x", 5)})
+    assert (own.values, own.added) == ({WHERE: (ABSENT, "b", 5)}, {WHERE: (0, 0, 4)})
+    gone = wrote((1, "x", 5), None)
+    precede(gone, found)
+    assert (gone.values, gone.last) == ({WHERE: ()}, {WHERE: None})
+
+
+def test_p2_what_it_wrote_after_its_row_was_read_does_not_hide_what_was_overwritten_before() -> None:
+    """It wrote 'peer', which 'space' took the place of; its row was read, and then it counted."""
+    own = wrote((1, "old", 1), (1, "peer", 1))
+    later = Change("c", KEY, (1, "space", 1), (1, "space", 4))
+    note(own, later)
+    left = without(own, [later])
+    assert left.meant(WHERE, (1, "space", 1), RULES) == (1, "peer", 1)
+    again = Change("c", KEY, (1, "space", 1), (1, "own", 1))
+    note(own, again)
+    assert without(own, [later, again]).meant(WHERE, (1, "space", 1), RULES) == (1, "space", 1), "it wrote over it itself"
+    for change in (Change("c", KEY, (1, "space", 4), None), Change("c", KEY, None, (1, "new", 0))):
+        note(own, change)
+        assert without(own, [change]).meant(WHERE, (1, "space", 1), RULES) == (1, "space", 1)

@@ -44,6 +44,7 @@ class Books:
             self._by_number[entry.peer, number].append(entry)
         for peer, number in sorted(self._by_number):
             self._numbers[peer].append(number)
+        self.recounted: set[tuple[str, int]] = set()  # commits made while their peer was out, of which its history told a join
         self.ledger = self._without_absorbed(ledger)
         self.groups: dict[Offset, list[Acked]] = defaultdict(list)
         self._offsets: dict[tuple[str, int, Where | None], Offset | None] = {}
@@ -71,25 +72,32 @@ class Books:
         absorbed = Ledger()
         absorbed.initial, absorbed.restores = ledger.initial, ledger.restores
         for acked in ledger.acked:
-            out = any(peer == acked.peer and last < acked.number < next_one for peer, last, next_one in spans)
-            is_entry = (acked.peer, acked.number) in self._by_number
-            absorbed.note(msgspec.structs.replace(acked, early=True) if out and not is_entry else acked)
+            within = [told for peer, last, back, told in spans if peer == acked.peer and last < acked.number < back]
+            out = bool(within) and (acked.peer, acked.number) not in self._by_number
+            if out and all(within) and not acked.early:
+                self.recounted.add((acked.peer, acked.number))
+            absorbed.note(msgspec.structs.replace(acked, early=True) if out else acked)
         return absorbed
 
-    def _absences(self, peer: str) -> Iterator[tuple[str, int, int]]:
-        """Per absence of a peer: its last commit in the log before it went stale or out, the first one after it was back."""
+    def _absences(self, peer: str) -> Iterator[tuple[str, int, int, bool]]:
+        """Per absence of a peer: its last commit in the log before it went stale or out, the first one after it was back,
+        and whether all that it did meanwhile was told by its own history, to one join.
+        """
         out: Offset | None = None
+        told: list[bool] = []
         for entry in self.entries:
             if entry.kind is not Kind.PEER or entry.peer != peer:
                 continue
             stage = (entry.body or {}).get("stage")
             if stage in ("stale", "new", "left") and out is None:
-                out = entry.offset
+                out, told = entry.offset, []
+            elif stage == "joining":
+                told.append((entry.body or {}).get("since") is not None)
             elif stage == "live" and out is not None:
-                yield (peer, *self._around(peer, out, entry.offset))
+                yield (peer, *self._around(peer, out, entry.offset), told == [True])
                 out = None
         if out is not None:
-            yield (peer, self._around(peer, out, out)[0], 2**63)
+            yield (peer, self._around(peer, out, out)[0], 2**63, False)
 
     def _around(self, peer: str, out: Offset, back: Offset) -> tuple[int, int]:
         numbers = [(entry.offset, entry.position.major) for entry in self.changes if entry.peer == peer and entry.position]

@@ -74,7 +74,14 @@ def check_early(books: Books, states: States) -> list[Violation]:
 
 def check_resurrected(books: Books, states: States) -> list[Violation]:
     """P3: nothing stands that a delete had seen, unless the delete lost and the record says so."""
-    writes = _writes(books)
+    writes = {(write[2], value): write for value, write in _written(books)}
+    standing = {
+        ((collection, key), value)
+        for tables in states.values()
+        for collection, rows in tables.items()
+        for key, row in rows.items()
+        for value in registers(collection, row).values()
+    }
     deletes = [
         (acked, order, (change.collection, change.key))
         for acked in books.ledger.counted
@@ -82,11 +89,11 @@ def check_resurrected(books: Books, states: States) -> list[Violation]:
         if change.after is None
     ]
     found: list[Violation] = []
-    for value in sorted(_final(states), key=repr):
-        write = writes.get(value)
-        if write is None or write[0].early or value in books.kept[write[2]]:
+    for where, value in sorted(standing, key=repr):
+        write = writes.get((where, value))
+        if write is None or write[0].early or value in books.kept[where]:
             continue
-        acked, order, where, place = write
+        acked, order, _, place = write
         for delete, rank, target in deletes:
             seen = rank > order if delete is acked else books.saw(delete, acked, where, place)
             if target == where and seen and not books.overruled(delete, target):
@@ -119,7 +126,8 @@ def check_counters(books: Books, states: States, initial: Tables) -> list[Violat
     for acked in books.ledger.acked:
         for change in acked.changes:
             where = (change.collection, change.key)
-            if change.before is None or change.after is None or acked.early or acked.void:
+            early = acked.early and (acked.peer, acked.number) not in books.recounted
+            if change.before is None or change.after is None or early or acked.void:
                 born.add(where)
                 continue
             for place in counters(change.collection):
@@ -162,14 +170,17 @@ def atoms(collection: str, row: tuple[Value, ...] | None) -> Iterator[Value]:
 
 def _writes(books: Books) -> dict[Value, Write]:
     """Who wrote each register value, and where last (a moved row takes its values along)."""
-    found: dict[Value, Write] = {}
+    return dict(_written(books))
+
+
+def _written(books: Books) -> Iterator[tuple[Value, Write]]:
+    """Every register value that somebody wrote into a row, in the order of the writing."""
     for acked in books.ledger.acked:
         for order, change in enumerate(acked.changes):
             old = registers(change.collection, change.before)
             for place, value in registers(change.collection, change.after).items():
                 if old.get(place) != value:
-                    found[value] = (acked, order, (change.collection, change.key), place)
-    return found
+                    yield value, (acked, order, (change.collection, change.key), place)
 
 
 def _final(states: States) -> set[Value]:
