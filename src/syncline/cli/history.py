@@ -1,6 +1,7 @@
 """`syncline history`: why a row has its values: who wrote each, when, by which rule, and what lost."""
 
 import asyncio
+from collections import Counter
 from typing import Annotated
 
 import typer
@@ -38,7 +39,10 @@ def history(
     records = asyncio.run(facade.hub_for(load(path, absent_ok=True)).history(collection, tuple(key)))
     screen.data({"collection": collection, "key": key, "history": records})
     if records:
-        screen.records([_shown(step) for step in records], ORDER, only=True, below=BELOW)
+        often = Counter(step.get("offset") for step in records)
+        screen.records([_shown(step, often[step.get("offset")] > 1) for step in records], ORDER, only=True, below=BELOW)
+        if max(often.values()) > 1:
+            screen.say("steps of one offset were captured together; each has its place in the entry behind the point")
     else:
         screen.say(
             f"the log holds nothing about {collection} {', '.join(key)}: "
@@ -47,10 +51,21 @@ def history(
     return Exit.OK
 
 
-def _shown(step: Report) -> Report:
-    """A step as a row of the table. What was given to one peer alone, as in a join, says to whom."""
+def _shown(step: Report, placed: bool) -> Report:
+    """A step as a row of the table. What was given to one peer alone, as in a join, says to whom.
+
+    `placed`: with its place in the entry, since other steps have the same offset.
+    """
+    offset = f"{step.get('offset')}.{step.get('row', 0)}" if placed else step.get("offset")
     change = f"{step.get('change', '')}, to {step['to']}" if step.get("to") else step.get("change")
-    return {**step, "time": moment(step.get("time")), "change": change, "what": _what(step), "decided": _decided(step) or None}
+    return {
+        **step,
+        "offset": offset,
+        "time": moment(step.get("time")),
+        "change": change,
+        "what": _what(step),
+        "decided": _decided(step) or None,
+    }
 
 
 def _what(step: Report) -> str:

@@ -67,7 +67,7 @@ def show(screen: Screen, report: Report) -> None:
         uncaptured = _sum(peer, "uncaptured")
         if uncaptured:
             what = counted(uncaptured, "change") + (" or more" if uncaptured >= STATUS_CHANGES_MAX else "")
-            screen.say(f"{name}: {what} in its file that no hub has captured yet. Next: syncline run", style="yellow")
+            screen.say(f"{name}: {what} that no hub has captured yet. Next: syncline run", style="yellow")
     for one in report.get("waiting_columns", []):
         screen.say(f"{one['where'].get('collection')}: {one['what']}: {one['why']}. Next: {one['fix']}", style="yellow")
     if any(_sum(peer, "parked") for peer in report.get("peers", {}).values()):

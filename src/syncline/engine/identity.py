@@ -12,8 +12,9 @@ def verify_identity(record: PeerRecord, shown: Identity, head: Offset) -> None:
         return
     why = _evidence(record, shown, head, record.position)
     if why:
+        same = not shown.fresh and shown.incarnation.partition(" ")[0] == record.incarnation
         raise PeerRestored(
-            "this is not the copy that the log knows",
+            "its history is not the one that the log knows" if same else "this is not the copy that the log knows",
             peer=record.name,
             why=why,
             hint=f"let it join again by compare-and-merge: 'syncline resume {record.name} --rejoin'",
@@ -54,6 +55,8 @@ def knows_its_own(record: PeerRecord, shown: Identity) -> bool:
 def _evidence(record: PeerRecord, shown: Identity, head: Offset, position: Position | None) -> str:
     if shown.fresh:
         return "Syncline's tables are gone from it: it was replaced, or torn down by hand"
+    if shown.incarnation.startswith(f"{record.incarnation} ("):  # the same database, whose kind says what became of its history
+        return shown.incarnation.partition(" ")[2][1:-1]
     if shown.incarnation != record.incarnation:
         return f"its incarnation is {shown.incarnation}, the log knows {record.incarnation}"
     if record.nonces and shown.nonce not in record.nonces:

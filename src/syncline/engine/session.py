@@ -176,7 +176,7 @@ class Session:
         twins = [one.name for one in self._state.peers.values() if one.name != self.name and one.incarnation]
         if any(self._state.peer(twin).incarnation == identity.incarnation for twin in twins if not identity.fresh):
             if self.record.stage is not Stage.NEW:
-                raise PeerRestored("this file is a copy of another peer's", peer=self.name, hint="give each peer its own")
+                raise PeerRestored("this is a copy of another peer's database", peer=self.name, hint="give each peer its own")
             await self.peer.teardown()  # a copy that enters as a peer of its own gets an identity of its own
         identity = await self.peer.setup(list(self._collections.values()))
         if self.record.stage is Stage.NEW:

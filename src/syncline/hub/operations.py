@@ -89,7 +89,9 @@ class Operations:
             return False
         planned = self.engine.plan.collections.values()
         by_name = {one.name: {name: tables[name].get(one.table_at(name)) for name in tables} for one in planned}
-        self._waiting = waiting(by_name, {one.name: one.columns for one in planned})
+        waits = waiting(by_name, {one.name: one.columns for one in planned})
+        if waits or len(sessions) == len(self.engine.sessions):  # else who lacks them may be away
+            self._waiting = waits
         if len(sessions) < len(self.engine.sessions):
             return False
         for collection in planned:

@@ -206,6 +206,7 @@ def _step(entry: Entry, change: Change, row: int, columns: Sequence[str], state:
     verdict = change.verdict
     step: Report = {
         "offset": entry.offset,
+        "row": row,  # its place in the entry, as in the ids of conflicts
         "time": when((verdict.time if verdict else 0) or entry.time),
         "origin": entry.peer or _nobody(entry),
         "kind": entry.kind.value,
@@ -230,7 +231,7 @@ def _step(entry: Entry, change: Change, row: int, columns: Sequence[str], state:
                 "field": one.field or None,
                 "rule": one.rule,
                 "winner": shown_peer(one.winner),
-                "loser": _loser(one, columns),
+                "loser": _loser(one, columns, change.after),
                 "open": f"{entry.offset}.{row}.{place}" in state.open,
                 "note": one.note,
             }
@@ -268,8 +269,16 @@ def _what(change: Change, columns: Sequence[str]) -> Report:
     return {"change": "update", "fields": fields}
 
 
-def _loser(conflict: Conflict, columns: Sequence[str]) -> list[Report]:
-    """The sides that do not stand."""
+def _loser(conflict: Conflict, columns: Sequence[str], after: Row | None) -> list[Report]:
+    """The sides that do not stand. Where nobody alone won, they were merged, or the value that the space had stands."""
     whole = conflict.field == ""
-    sides = [side for side in (conflict.ours, conflict.theirs) if side.peer != conflict.winner or not conflict.winner]
-    return [_side(side, columns, whole=whole) for side in sides]
+
+    def stands(side: Side) -> bool:
+        if conflict.winner or side.peer:
+            return side.peer == conflict.winner
+        if whole or after is None:
+            return side.row == after
+        place = columns.index(conflict.field) if conflict.field in columns else len(columns)
+        return bool(place < len(after) and after[place] == side.value)
+
+    return [_side(side, columns, whole=whole) for side in (conflict.ours, conflict.theirs) if not stands(side)]

@@ -225,8 +225,21 @@ def test_history_tells_a_persons_decision_and_what_is_still_open(hub: FakeHub) -
     assert "repair of what differed, field by field" in told
 
 
+def test_steps_of_one_offset_are_told_apart_and_who_alone_was_given_a_row_is_named(hub: FakeHub) -> None:
+    hub.answers["history"] = [
+        {**HISTORY[0], "to": "van"},
+        {**HISTORY[0], "offset": 7, "row": 2},
+        {**HISTORY[0], "offset": 7, "row": 5},
+    ]
+    lines = syncline("history", "customers", "7").stdout.splitlines()
+    assert [line.split()[0] for line in lines[1:4]] == ["1", "7.2", "7.5"]
+    assert "insert, to van" in lines[1]
+    assert lines[4].startswith("steps of one offset were captured together")
+    assert [step["offset"] for step in answer("history", "customers", "7")["history"]] == [1, 7, 7]
+
+
 def test_status_counts_what_nobody_captured_yet(hub: FakeHub) -> None:
-    for count, said in ((1, "hq: 1 change in its file"), (10_000, "hq: 10,000 changes or more in its file")):
+    for count, said in ((1, "hq: 1 change"), (10_000, "hq: 10,000 changes or more")):
         hub.answers["status"] = {**STATUS, "peers": {"hq": {"state": "live", "collections": {"c": {"uncaptured": count}}}}}
         told = syncline("status").stdout
         assert f"{said} that no hub has captured yet" in told

@@ -55,6 +55,25 @@ def test_each_evidence_stops_it_and_says_how_to_go_on(shown: Identity, why: str,
     assert caught.value.where == {"peer": "q"}
 
 
+@pytest.mark.parametrize(
+    ("incarnation", "what", "why"),
+    [
+        ("inc (the slot is gone)", "its history is not the one that the log knows", "the slot is gone"),
+        (
+            "other (the slot is gone)",
+            "this is not the copy that the log knows",
+            "its incarnation is other (the slot is gone), the log",
+        ),
+        ("incx", "this is not the copy that the log knows", "its incarnation is incx, the log knows inc"),
+    ],
+)
+def test_a_history_that_broke_at_the_same_copy_is_not_called_another_copy(incarnation: str, what: str, why: str) -> None:
+    with pytest.raises(PeerRestored) as caught:
+        verify_identity(record(), msgspec.structs.replace(SHOWN, incarnation=incarnation), HEAD)
+    assert caught.value.what == what
+    assert caught.value.why.startswith(why)
+
+
 @pytest.mark.parametrize("stage", [Stage.NEW, Stage.STALE, Stage.LEFT])
 def test_a_peer_without_a_place_is_compared_anyway(stage: Stage) -> None:
     verify_identity(record(stage), msgspec.structs.replace(SHOWN, nonce="n0"), HEAD)

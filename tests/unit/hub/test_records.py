@@ -211,6 +211,14 @@ def test_a_history_tells_who_decided_what_against_whom() -> None:
     assert [side["peer"] for side in merged["conflicts"][0]["loser"]] == ["p", "q"]
 
 
+@pytest.mark.parametrize(("field", "value", "losers"), [("a", "y", ["q"]), ("a", "z", ["@space", "q"]), ("", None, ["q"])])
+def test_a_value_of_the_space_that_stands_is_not_told_as_lost(field: str, value: str | None, losers: list[str]) -> None:
+    held = Side("", value if field else ABSENT, (1, "y", None), 0)
+    brought = Side("q", "v" if field else ABSENT, (1, "v", None), 0)
+    (found,) = steps(contended(3, Conflict("join", field, "newest", "", held, brought)))
+    assert [side["peer"] for side in found["conflicts"][0]["loser"]] == losers
+
+
 def test_a_persons_decision_is_told_as_one_and_ends_what_was_open() -> None:
     settled = Entry(5, Kind.SETTLE, time=TIME, changes=(Change("items", (1,), (1, "a", None), (1, "b", None)),))
     told = {"settles": ["3.0.0"], "take": "q", "set": {"a": "'b'"}, "by": "ann"}

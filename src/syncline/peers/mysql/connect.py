@@ -42,6 +42,9 @@ _OPTIONS: Final = ("insecure", "ssl_ca", "ssl_cert", "ssl_key", "unix_socket", "
 _LOOPBACK: Final = frozenset({"", "localhost", "127.0.0.1", "::1"})
 _TRUE: Final = {"true": True, "1": True, "false": False, "0": False}
 _PORT: Final = 3306
+_LOST: Final = 2013  # the driver's number for a connection that ended, or gave no answer in time
+_POSTGRES: Final = "a PostgreSQL server answers there"
+_TLS_REQUEST: Final = 80877103  # https://www.postgresql.org/docs/current/protocol-message-formats.html: SSLRequest
 _WIDTHS: Final = {252: 2, 253: 3, 254: 8}  # bytes of a length that does not fit one, by its first byte
 _STUMBLES: Final = (AttributeError, IndexError, AssertionError, struct.error)  # of the driver, over half a message
 _KEEPALIVE: Final = {"TCP_KEEPIDLE": 10, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 3, "TCP_USER_TIMEOUT": 30_000}
@@ -124,12 +127,26 @@ def dial(place: Place) -> Connection:
         connection = _login(place, options)
     except _STUMBLES as error:
         raise pymysql.err.OperationalError(2013, "the connection was lost during the greeting") from error
+    except pymysql.err.OperationalError as error:
+        if number_of(error) == _LOST and _is_postgres(place):
+            raise pymysql.err.OperationalError(_LOST, f"{_POSTGRES}; {error.args[1]}") from error
+        raise
     connection._read_timeout = None  # it was for the greeting; what hangs later is noticed by TCP
     with suppress(OSError):  # a socket of this machine needs none of it
         for name, value in _KEEPALIVE.items():
             if number := getattr(socket, name, None):
                 connection._sock.setsockopt(socket.IPPROTO_TCP, number, value)
     return connection
+
+
+def _is_postgres(place: Place) -> bool:
+    """Whether a PostgreSQL server is there: it answers its own request for TLS with one letter, and waits to be spoken to."""
+    try:
+        with socket.create_connection((place.host or "localhost", place.port), 2.0) as asking:
+            asking.sendall(struct.pack("!ii", 8, _TLS_REQUEST))
+            return asking.recv(1) in (b"S", b"N")
+    except OSError:
+        return False
 
 
 def _login(place: Place, options: dict[str, Any]) -> Connection:
@@ -312,6 +329,9 @@ def translate(error: pymysql.err.Error, place: Place, doing: str) -> PeerError:
     said = str(error.args[1]) if len(error.args) > 1 and error.args[1] else str(error) or type(error).__name__
     why = f"{place.scrub(said)}{f' ({number})' if number else ''} while {doing}"
     where = place.where
+    if _POSTGRES in said:
+        hint = "correct the port; the address of a PostgreSQL server begins with postgresql://"
+        return PeerUnsafe("what answers there is no MariaDB or MySQL server", why=why, hint=hint, **where)
     if number in BUSY:
         return PeerBusy("another transaction is in the way", why=why, hint="it is tried again by itself", **where)
     if number in _FULL:

@@ -65,6 +65,7 @@ _BYTES: Final = re.compile(r"([0-9]{1,6})(MB|GB|TB)")
 _UNITS: Final = {"MB": 1024**2, "GB": 1024**3, "TB": 1024**4}
 _TRUE: Final = {"true": True, "1": True, "false": False, "0": False}
 _LOGIN: Final = ("authentication failed", "no pg_hba.conf entry", "does not exist", "no password supplied", "not permitted")
+_STRANGER: Final = ("invalid response to SSL negotiation", "expected authentication request from server, but received")
 _CERTIFICATE: Final = ("certificate", "SSL", "root.crt")
 
 
@@ -203,6 +204,9 @@ def translate(error: psycopg.Error, place: Place, doing: str) -> PeerError:
     if not state and doing.startswith("connecting") and "session is read-only" in why:
         hint = "name the primary, or promote this one; it goes on by itself"
         return PeerUnreachable("this server is a standby", why=why, hint=hint, **where)
+    if not state and doing.startswith("connecting") and any(word in why for word in _STRANGER):
+        hint = "correct the port; the address of a MariaDB or MySQL server begins with mariadb:// or mysql://"
+        return PeerUnsafe("what answers there is no PostgreSQL server", why=why, hint=hint, **where)
     if not state and doing.startswith("connecting") and any(word in why for word in _CERTIFICATE):
         hint = "give the server a certificate for its name; sslrootcert= names its authority; insecure=true goes without"
         return PeerUnsafe("the server does not prove who it is", why=why, hint=hint, **where)
