@@ -18,6 +18,7 @@ INTEGER: Final = "integer"
 TEXT: Final = "text"
 PADDED: Final = "padded"  # text with meaningless blanks at its end
 DECIMAL: Final = "decimal"
+FIXED: Final = "fixed"  # decimals of a column that writes all with equally many digits after the point, and none in two ways
 REAL: Final = "real"  # shortest decimal that means a double
 BOOLEAN: Final = "boolean"  # t or f
 HEX: Final = "hex"  # bytes as \x00ff
@@ -64,6 +65,7 @@ READERS: Final[dict[str, Reader]] = {
     TEXT: _read_text,
     PADDED: _read_padded,
     DECIMAL: _read_decimal,
+    FIXED: _read_decimal,
     REAL: _read_real,
     BOOLEAN: _read_boolean,
     HEX: _read_hex,
@@ -113,4 +115,5 @@ _COLUMNS: Final[dict[str, Callable[[Sequence[bytes]], Sequence[Value] | None]]] 
     INTEGER: _integers,
     TEXT: _texts,
     DECIMAL: _decimals,
+    FIXED: _decimals,
 }

@@ -41,6 +41,10 @@ class Asked:
         """Whether what ends at `one` and what ends at `other` must not be given out together (major parts of positions)."""
         return any(one <= place.major < other for place in self._places)
 
+    def majors(self) -> list[int]:
+        """The major parts of all places that are waited for."""
+        return [place.major for place in self._places]
+
     def reached(self, end: int) -> Iterator[Position]:
         """The places up to which everything was given out; they are waited for no more."""
         while self._places and self._places[0].major <= end:

@@ -9,18 +9,23 @@ from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
 import msgspec
+import numpy as np
 
 from syncline.model.block import Block
 from syncline.model.change import Change, Refusal, Transaction
 from syncline.model.errors import PeerChanged
 from syncline.model.limits import BATCH_BYTES_MAX, INGEST_ROWS_MAX, TRANSACTION_ROWS_MAX
-from syncline.model.stamp import Micros, Offset, Position
+from syncline.model.stamp import Offset, Position
 from syncline.peers.asked import Asked
 from syncline.peers.postgres.decode import BEGIN, COMMIT, EPOCH_MICROS, Decoder
 from syncline.peers.postgres.footprint import position
+from syncline.peers.postgres.runs import Pieces, Run, Whole, wholes
+from syncline.peers.postgres.tuples import Indexes, Joined
 
 PART_ROWS: Final = INGEST_ROWS_MAX  # of a transaction that is larger than TRANSACTION_ROWS_MAX
-GROUP_MIN: Final = 8  # transactions that are given out as one
+MANY: Final = 40  # messages, from which on they are looked at at once
+REST_MAX: Final = 2_000  # messages of a transaction that is not complete, up to which they wait for what comes next
+GROUP_MIN: Final = 3  # transactions that are given out as one
 BLOCK_ROWS_MIN: Final = 20  # of a transaction whose rows are given out by columns
 _REFUSALS: Final = msgspec.msgpack.Decoder(tuple[Refusal, ...])
 
@@ -31,20 +36,7 @@ class Seen(NamedTuple):
     xid: int
     end: int
     transaction: Transaction
-    parts: tuple["Seen", ...] = ()  # where it is several: each without its changes
-
-
-class Whole(NamedTuple):
-    """A small transaction that was received."""
-
-    xid: int
-    end: int
-    final: int
-    time: Micros
-    messages: list[bytes]
-
-
-NOTHING: Final = Transaction("", Position(0), 0, 0)
+    parts: tuple[tuple[int, int], ...] = ()  # where it is several: `xid` and `end` of each
 
 
 class Assembler:
@@ -52,7 +44,7 @@ class Assembler:
 
     def __init__(self, peer: str, decoder: Decoder, context: Offset, after: Position, asked: Asked) -> None:
         self._peer, self._decoder, self.context, self._after = peer, decoder, context, after
-        self.inside = False
+        self._inside = False
         self.end = after.major  # of the last transaction
         self._asked = asked
         self.damage: PeerChanged | None = None
@@ -62,19 +54,56 @@ class Assembler:
         self._refused: tuple[Refusal, ...] = ()
         self._pending: list[bytes] = []
         self._changes: list[Change] = []
-        self._group: list[Whole] = []
-        self._grouped = 0  # rows
+        self._group: list[Whole | Run] = []
+        self._grouped = self._grouped_end = 0  # rows, and where the last of them ends
+        self._rest: Sequence[bytes] = ()  # the beginning of a transaction, which goes with what comes next
+
+    @property
+    def inside(self) -> bool:
+        """Whether a transaction has begun that is not complete."""
+        return self._inside or len(self._rest) > 0
 
     @property
     def cutting(self) -> bool:
         """Whether parts of a transaction were given out that is still going on."""
-        return self.inside and self._part > 0
+        return self._inside and self._part > 0
 
-    def feed(self, message: bytes) -> Iterator[Seen]:
-        """Take one message; yield what is complete by now. Raises PeerChanged at the row that tells of it.
+    def feed(self, messages: Sequence[bytes]) -> Iterator[Seen]:
+        """Take messages; yield what is complete by now. Raises PeerChanged at the row that tells of it.
 
         `damage`: the transaction that is being received did something that its log does not tell.
         """
+        if self._rest:
+            messages, self._rest = [*self._rest, *messages], ()
+        if len(messages) < MANY or self._asked.alone:
+            yield from self._feed_each(messages)
+            return
+        at, pieces = 0, Pieces(messages, self._decoder.state_oid)
+        while at < len(messages) and self.damage is None:
+            upto = at if self._inside else pieces.plain(at)
+            run = pieces.run(at, upto, TRANSACTION_ROWS_MAX) if upto > at else None
+            if run is not None:
+                yield from self._take_run(run)
+                at = upto
+            elif not self._inside and len(messages) - at < REST_MAX and pieces.is_open(at):
+                self._rest, at = messages[at:], len(messages)
+            else:
+                upto = self._stretch(pieces, at)
+                yield from self._feed_each(messages[at:upto])
+                at = pieces.rows(upto) if self._ours is not None and self._inside else upto
+
+    def _stretch(self, pieces: Pieces, at: int) -> int:
+        """How far messages are looked at one by one: the rows of one transaction, but none after its watermark."""
+        mark, rows = pieces.mark(at), pieces.rows(at)
+        return max(at, rows - 1 if mark is None or mark >= rows else mark) + 1
+
+    def _feed_each(self, messages: Sequence[bytes]) -> Iterator[Seen]:
+        for message in messages:
+            yield from self._feed(message)
+            if self.damage is not None:
+                return
+
+    def _feed(self, message: bytes) -> Iterator[Seen]:
         kind = message[0]
         if kind in (73, 85, 68):  # I, U, D
             self._row(message)
@@ -96,7 +125,7 @@ class Assembler:
         self._final, micros, self._xid = BEGIN.unpack(message)
         self._time = micros + EPOCH_MICROS
         self._decoder.at = self._final
-        self.inside, self._ours, self._refused = True, None, ()
+        self._inside, self._ours, self._refused = True, None, ()
         self._part = self._bytes = self._rows = 0
         self._rows_max = TRANSACTION_ROWS_MAX
 
@@ -124,7 +153,7 @@ class Assembler:
             where = position(self._final, self.context, self._part)
             if (where.major, where.minor) <= (self._after.major, self._after.minor):
                 continue
-            blocks = None if earlier else self._decoder.blocks(rows)
+            blocks = None if earlier else self._decoder.blocks(Joined.of(rows))
             changes = (*earlier, *self._decoder.changes(rows)) if blocks is None else ()
             if changes or blocks:
                 made = Transaction(self._peer, where, self.context, self._time, changes, blocks=blocks or ())
@@ -133,7 +162,7 @@ class Assembler:
 
     def _commit(self, message: bytes) -> Iterator[Seen]:
         _, _, end, _ = COMMIT.unpack(message)
-        self.inside, self.end = False, end
+        self._inside, self.end = False, end
         if self._ours is not None:
             yield from self.flush()
             if end > self._after.major:
@@ -149,12 +178,31 @@ class Assembler:
         elif self._pending:
             pending, self._pending = self._pending, []
             if end > self._after.major:
-                if self._group and self._asked.parts(self._group[-1].end, end):
-                    yield from self.flush()
-                self._group.append(Whole(self._xid, end, self._final, self._time, pending))
-                self._grouped += len(pending)
-                if self._grouped >= INGEST_ROWS_MAX:
-                    yield from self.flush()
+                yield from self._take_in(Whole(self._xid, end, self._final, self._time, pending), end, len(pending))
+
+    def _take_in(self, one: Whole | Run, end: int, rows: int) -> Iterator[Seen]:
+        """Keep what is to be given out with others, unless that is enough or what was asked for lies between."""
+        if self._group and self._asked.parts(self._grouped_end, end):
+            yield from self.flush()
+        self._group.append(one)
+        self._grouped += rows
+        self._grouped_end = end
+        if self._grouped >= INGEST_ROWS_MAX:
+            yield from self.flush()
+
+    def _take_run(self, run: Run) -> Iterator[Seen]:
+        """Many small transactions at once: grouped as they are one by one."""
+        self.end, self._decoder.at, self._ours = int(run.ends[-1]), int(run.finals[-1]), None
+        run = run.only(np.flatnonzero((run.ends > self._after.major) & (run.counts > 0)))
+        first = 0
+        while first < run.size:
+            places = self._asked.majors()
+            if self._group and self._asked.parts(self._grouped_end, int(run.ends[first])):
+                yield from self.flush()
+            last = run.cut(first, INGEST_ROWS_MAX - self._grouped, places)
+            part = run.take(first, last)
+            yield from self._take_in(part, int(part.ends[-1]), len(part.rows))
+            first = last
 
     def flush(self) -> Iterator[Seen]:
         """Give out what waits for more. Call it when there is nothing more for now."""
@@ -162,42 +210,42 @@ class Assembler:
         if not group:
             return
         blocks = None
-        if not self._asked.alone and len(group) >= GROUP_MIN:
-            last = group[-1]
-            ages = [last.time - one.time for one in group for _ in one.messages]
-            blocks = self._blocks([message for one in group for message in one.messages], last.final, ages)
+        if not self._asked.alone and sum([1 if isinstance(one, Whole) else one.size for one in group]) >= GROUP_MIN:
+            run = Run.of(group)
+            blocks = self._blocks(run.rows, int(run.finals[-1]), np.repeat(run.times[-1] - run.times, run.counts))
+            if blocks:
+                yield self._together(run, blocks)
         if blocks is None:
             for one in group:
-                yield from self._single(one)
-        elif blocks:
-            yield self._together(group, blocks)
+                for whole in wholes(one):
+                    yield from self._single(whole)
 
-    def _blocks(self, messages: list[bytes], final: int, ages: Sequence[Micros]) -> tuple[Block, ...] | None:
+    def _blocks(self, rows: Joined, final: int, ages: Indexes | None = None) -> tuple[Block, ...] | None:
         self._decoder.at = final
-        return self._decoder.blocks(messages, ages)
+        return self._decoder.blocks(rows, ages)
 
-    def _together(self, group: list[Whole], blocks: tuple[Block, ...]) -> Seen:
+    def _together(self, run: Run, blocks: tuple[Block, ...]) -> Seen:
         """Several transactions as one, which can be had one by one."""
-        last, context, decoder = group[-1], self.context, self._decoder.as_now()
+        context, decoder = self.context, self._decoder.as_now()
 
         def split() -> list[Transaction]:
             found = []
-            for one in group:
+            for one in wholes(run):
                 decoder.at = one.final
                 changes = tuple(decoder.changes(one.messages))
                 found.append(Transaction(self._peer, position(one.end, context), context, one.time, changes))
             return found
 
-        where = position(last.end, context)
-        parts = tuple([Seen(one.xid, one.end, NOTHING) for one in group])
-        made = Transaction(self._peer, where, context, last.time, blocks=blocks, split=split)
-        return Seen(last.xid, last.end, made, parts)
+        parts = tuple(zip(run.xids.tolist(), run.ends.tolist(), strict=True))
+        xid, end = parts[-1]
+        made = Transaction(self._peer, position(end, context), context, int(run.times[-1]), blocks=blocks, split=split)
+        return Seen(xid, end, made, parts)
 
     def _single(self, one: Whole) -> Iterator[Seen]:
         """One transaction: by columns where it is worth it."""
         where = position(one.end, self.context)
         if len(one.messages) >= BLOCK_ROWS_MIN:
-            blocks = self._blocks(one.messages, one.final, ())
+            blocks = self._blocks(Joined.of(one.messages), one.final)
             if blocks:
                 yield Seen(one.xid, one.end, Transaction(self._peer, where, self.context, one.time, blocks=blocks))
             if blocks is not None:

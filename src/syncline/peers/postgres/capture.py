@@ -8,6 +8,7 @@ import secrets
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator
+from itertools import chain, compress
 from typing import Final
 
 from syncline.model import limits
@@ -23,7 +24,7 @@ from syncline.peers.postgres.footprint import State, examine, fetch, position, r
 from syncline.peers.postgres.layout import load_layouts
 from syncline.peers.postgres.pulse import Pulse, Watch
 from syncline.peers.postgres.slot import note_broken, note_passed, take, trouble
-from syncline.peers.postgres.wire import KEEPALIVE, Walsender
+from syncline.peers.postgres.wire import Walsender
 
 _BASES_SQL: Final = "SELECT oid::int8, typbasetype::int8 FROM pg_catalog.pg_type WHERE typtype = 'd'"
 _RECENT_ROWS_MAX: Final = 20_000
@@ -53,9 +54,9 @@ class Recent:
         found: list[Change] = []
         for seen in self._seen:
             if seen.parts and seen.transaction.split is not None:
-                if any(part.end <= upto and not is_visible(part.xid) for part in seen.parts):
-                    pairs = zip(seen.parts, seen.transaction.split(), strict=True)
-                    late = [one for part, one in pairs if part.end <= upto and not is_visible(part.xid)]
+                late_ones = [end <= upto and not is_visible(xid) for xid, end in seen.parts]
+                if any(late_ones):
+                    late = compress(seen.transaction.split(), late_ones)
                     found += [change for one in late for change in one.changes]
             elif seen.end <= upto and not is_visible(seen.xid):
                 found += seen.transaction.changes
@@ -73,7 +74,7 @@ class Capture:
         self._told = Position(0)
         self._data = 0  # the last transaction of interest
         self._acknowledged = self._passed = 0
-        self._noted = False
+        self._is_first = True  # nothing was told yet
         self._damage: PeerChanged | None = None
         self._damage_at = 0
         self._checked = time.monotonic()
@@ -110,13 +111,12 @@ class Capture:
             copy = f"{PREFIX}copy_{secrets.token_hex(8)}"
             self._main = await take(walsender, self._incarnation, object_name(self._incarnation), start.major, copy)
             self._acknowledged = self._data = start.major
+            self._is_first = True
             walsender.tell(ask=True)
-            first = True
             while True:
-                messages = await walsender.receive(_LOOK_SECONDS)
-                await pulse.check(walsender, heard=bool(messages))
-                for transaction in self._told_by(messages, walsender, assembler, first=first):
-                    first = False
+                messages, alive = await walsender.receive(_LOOK_SECONDS)
+                await pulse.check(walsender, heard=bool(messages) or alive is not None)
+                for transaction in self._told_by(messages, alive, walsender, assembler):
                     yield transaction
                 if assembler.damage is not None:
                     await self._break(assembler.damage)
@@ -126,43 +126,18 @@ class Capture:
             await walsender.close()
 
     def _told_by(
-        self, messages: list[bytes], walsender: Walsender, assembler: Assembler, *, first: bool
+        self, messages: list[bytes], alive: bytes | None, walsender: Walsender, assembler: Assembler
     ) -> Iterator[Transaction]:
-        """What messages tell, in order, with the news of how far that is. `first`: nothing was told before."""
-        for message in messages:
-            if message[0] == KEEPALIVE:
-                for transaction in self._flushed(walsender, assembler, first=first):
-                    first = False
-                    yield transaction
-                walsender.keepalive(message)
-                if not assembler.inside:
-                    self._recent.captured = max(self._recent.captured, walsender.ends)
-                    for transaction in self._reached(walsender.ends, assembler, first=first):
-                        first = False
-                        yield transaction
-                continue
-            for seen in assembler.feed(message):
-                self._take_in(seen)
-                first = False
-                yield seen.transaction
-            if assembler.damage is not None:
-                break
-            if self.asked.alone and not assembler.inside:
-                for transaction in self._flushed(walsender, assembler, first=first):
-                    first = False
-                    yield transaction
-        yield from self._flushed(walsender, assembler, first=first)
-
-    def _flushed(self, walsender: Walsender, assembler: Assembler, *, first: bool) -> Iterator[Transaction]:
-        """What the assembler held back, and the news that everything up to there has been given out."""
-        for seen in assembler.flush():
-            self._take_in(seen)
-            first = False
-            yield seen.transaction
+        """What messages and the keepalive after them tell, in order, with the news of how far that is."""
+        for seen in chain(assembler.feed(messages), assembler.flush()):
+            yield self._take_in(seen)
         if not assembler.cutting and assembler.end > walsender.ends:
             walsender.ends = assembler.end
-            self._recent.captured = max(self._recent.captured, assembler.end)
-            yield from self._reached(assembler.end, assembler, first=first)
+            yield from self._reached(walsender.ends, assembler)
+        if alive is not None:
+            walsender.keepalive(alive)
+            if not assembler.inside:
+                yield from self._reached(walsender.ends, assembler)
 
     async def _begin(self, after: Position | None) -> tuple[State, Decoder]:
         """Who is there and what is captured. Raises PeerRestored for a position of another history."""
@@ -195,21 +170,23 @@ class Capture:
             await note_broken(self._reader, f"{damage.what}: {damage.why}")
         raise damage
 
-    def _take_in(self, seen: Seen) -> None:
+    def _take_in(self, seen: Seen) -> Transaction:
+        self._is_first = False
         self._told = seen.transaction.position
         self._data = seen.end
         if seen.transaction.changes:
             self._recent.add(seen)
+        return seen.transaction
 
-    def _reached(self, end: int, assembler: Assembler, *, first: bool) -> list[Transaction]:
-        """News that everything up to what was asked for has been given out, as empty transactions."""
-        found: list[Transaction] = []
+    def _reached(self, end: int, assembler: Assembler) -> Iterator[Transaction]:
+        """Everything up to an end has been received; the news of it for whoever asked, as empty transactions."""
+        self._recent.captured = max(self._recent.captured, end)
         for asked in self.asked.reached(end):
-            if asked > self._told or (first and not found):
+            if asked > self._told or self._is_first:
+                self._is_first = False
                 self._told = max(asked, self._told)
                 where = max(asked, position(asked.major, assembler.context, asked.minor))
-                found.append(Transaction(self._place.peer, where, assembler.context, _now()))
-        return found
+                yield Transaction(self._place.peer, where, assembler.context, _now())
 
     async def _look_around(self, walsender: Walsender, assembler: Assembler) -> None:
         """What has to be done now and then: look at the tables, move the slot over what is none of ours, ask how far it is."""

@@ -105,8 +105,10 @@ _CHECKED: Final = frozenset({Kind.INTEGER, Kind.REAL, Kind.DECIMAL, Kind.BOOLEAN
 # -- from PostgreSQL ------------------------------------------------------------------------------------------------------
 
 
-def form_of(oid: int) -> str:
+def form_of(oid: int, modifier: int = -1) -> str:
     """The form in which the server writes this type (model.forms)."""
+    if oid == NUMERIC and modifier >= 0:
+        return forms.FIXED
     return forms.INTEGER if oid in INTEGERS else forms.REAL if oid in FLOATS else _FORMS.get(oid, forms.TEXT)
 
 

@@ -3,9 +3,11 @@
 Source: https://www.postgresql.org/docs/current/protocol-logicalrep-message-formats.html
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from struct import Struct
 from typing import Final, NamedTuple
+
+import numpy as np
 
 from syncline.model.block import Block, Series
 from syncline.model.change import Change
@@ -19,7 +21,7 @@ from syncline.peers.images import Item, deleted, flat, inserted, updated
 from syncline.peers.postgres.columns import ColumnReader, column_reader_of
 from syncline.peers.postgres.convert import form_of, tag_of
 from syncline.peers.postgres.layout import Layout
-from syncline.peers.postgres.tuples import COUNT, LENGTH, Raw, columns_of, tuples_of
+from syncline.peers.postgres.tuples import COUNT, LENGTH, Indexes, Joined, Raw, columns_of, tuples_of
 
 BEGIN: Final = Struct("!xQqI")
 COMMIT: Final = Struct("!xBQQq")
@@ -53,7 +55,7 @@ class Decoder:
 
     def __init__(self, peer: str, state_oid: int, layouts: Mapping[int, Layout], bases: Mapping[int, int]) -> None:
         self.state_table = state_oid.to_bytes(4, "big")
-        self._peer, self._state_oid, self._layouts, self._bases = peer, state_oid, layouts, bases
+        self._peer, self.state_oid, self._layouts, self._bases = peer, state_oid, layouts, bases
         self._relations: dict[int, Relation | None] = {}
         self.at = 0  # where in history the messages that come next stand
 
@@ -70,7 +72,7 @@ class Decoder:
             types.append(_ATTRIBUTE.unpack_from(message, end + 1))
             at = end + 9
         layout = self._layouts.get(oid)
-        if oid != self._state_oid and layout is None:
+        if oid != self.state_oid and layout is None:
             self._relations[oid] = None
             return
         columns = layout.columns if layout is not None else ("watermark", "refused")
@@ -88,14 +90,14 @@ class Decoder:
         places = tuple(names.index(name) for name in columns)
         oids = [self._bases.get(types[place][0], types[place][0]) for place in places]
         readers = tuple(map(column_reader_of, oids))
-        forms = tuple([(form_of(one), tag_of(*types[place])) for one, place in zip(oids, places, strict=True)])
+        forms = tuple([(form_of(one, types[place][1]), tag_of(*types[place])) for one, place in zip(oids, places, strict=True)])
         self._relations[oid] = Relation(layout, places, readers, forms, layout.key_places if layout else (), columns)
 
     def mark(self, message: bytes) -> Mark | None:
         """The watermark, if this is a write of the state table."""
         (oid,) = LENGTH(message, 1)
         relation = self._relations.get(oid)
-        if oid != self._state_oid or relation is None or message[0] == DELETE:
+        if oid != self.state_oid or relation is None or message[0] == DELETE:
             return None
         _, new = tuples_of(message)
         watermark, refused = (new[place] for place in relation.places) if new is not None else (b"0", None)
@@ -113,47 +115,43 @@ class Decoder:
                 items[place] = item
         return flat(items)
 
-    def blocks(self, messages: Sequence[bytes], ages: Sequence[Micros] = ()) -> tuple[Block, ...] | None:
+    def blocks(self, messages: Joined, ages: Indexes | None = None) -> tuple[Block, ...] | None:
         """What row messages tell, by columns; None where it has to be told change by change. `ages`: see Block."""
-        if max(map(len, messages)) > VALUE_BYTES_MAX:
+        if int((messages.ends - messages.starts).max()) > VALUE_BYTES_MAX:
             return None
-        by_kind: dict[tuple[int, bytes], list[int]] = {}
-        for place, message in enumerate(messages):
-            by_kind.setdefault((message[0], message[1:5]), []).append(place)
         found: list[Block] = []
-        for (kind, oid), places in by_kind.items():
-            relation = self._relations.get(LENGTH(oid)[0])
+        for places in _by_kind(messages.kinds.astype(np.int64) << 32 | messages.tables):
+            alike = messages if places is None else messages.take(places)
+            relation = self._relations.get(int(alike.tables[0]))
             if relation is None or relation.layout is None:
                 continue
-            alike = [messages[place] for place in places] if len(by_kind) > 1 else messages
-            theirs = [ages[place] for place in places] if ages and len(by_kind) > 1 else ages
-            made = self._blocks(relation, relation.layout, kind, alike, theirs)
+            theirs = ages if ages is None or places is None else ages[places]
+            made = self._blocks(relation, relation.layout, alike, tuple(theirs.tolist()) if theirs is not None else ())
             if made is None:
                 return None
             found += made
         return tuple(found) if len(found) == 1 or are_apart(found) else None
 
-    def _blocks(
-        self, relation: Relation, layout: Layout, kind: int, messages: Sequence[bytes], ages: Sequence[Micros]
-    ) -> list[Block] | None:
-        if layout.widths or (kind != INSERT and {message[5] for message in messages} != {_OLD}):
+    def _blocks(self, relation: Relation, layout: Layout, messages: Joined, ages: tuple[Micros, ...]) -> list[Block] | None:
+        kind = int(messages.kinds[0])
+        if layout.widths or (kind != INSERT and (messages.octets(5) != _OLD).any()):
             return None
-        old, new = columns_of(messages)
+        old, new = messages.columns()
         name, places, forms = layout.collection, relation.places, relation.forms
         before: tuple[Series, ...] = ()
         if old is not None:
             before = tuple([Series(form, old[place], tag) for place, (form, tag) in zip(places, forms, strict=True)])
         if kind == DELETE:
-            return [Block(name, relation.key_places, before, (), tuple(ages))]
+            return [Block(name, relation.key_places, before, (), ages)]
         fresh = [_filled((new or [])[place], old[place] if old else ()) for place in places]
         after = tuple([Series(form, one, tag) for one, (form, tag) in zip(fresh, forms, strict=True)])
         if kind == INSERT:
-            return [Block(name, relation.key_places, (), after, tuple(ages))]
+            return [Block(name, relation.key_places, (), after, ages)]
         return updated_blocks(name, relation.key_places, before, after, ages)
 
     def as_now(self) -> "Decoder":
         """A decoder that knows the tables as they are described now, whatever comes later."""
-        found = Decoder(self._peer, self._state_oid, self._layouts, self._bases)
+        found = Decoder(self._peer, self.state_oid, self._layouts, self._bases)
         found._relations = dict(self._relations)
         return found
 
@@ -202,6 +200,16 @@ class Decoder:
     def _changed(self, layout: Layout | None, what: str, why: str, hint: str = _REJOIN) -> PeerChanged:
         where = {"collection": layout.collection, "table": layout.name} if layout is not None else {}
         return PeerChanged(what, why=why, hint=hint, peer=self._peer, **where)
+
+
+def _by_kind(kinds: Indexes) -> Iterator[Indexes | None]:
+    """The places of each kind of message, in the order of their first; None for all of them."""
+    if (kinds == kinds[0]).all():
+        yield None
+        return
+    _, firsts, which = np.unique(kinds, return_index=True, return_inverse=True)
+    for kind in np.argsort(firsts).tolist():
+        yield np.flatnonzero(which == kind)
 
 
 def _successors(old: Sequence[Raw], new: Sequence[Raw], before: Sequence[Value], read: ColumnReader) -> Sequence[Value]:

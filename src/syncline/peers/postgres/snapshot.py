@@ -119,7 +119,7 @@ async def read_block(
     if not columns:
         return None
     pairs = zip(columns, source.types, strict=True)
-    after_images = tuple([Series(form_of(kind.oid), column, kind.tag) for column, kind in pairs])
+    after_images = tuple([Series(form_of(kind.oid, kind.modifier), column, kind.tag) for column, kind in pairs])
     return Block(collection, source.key_places, (), after_images)
 
 

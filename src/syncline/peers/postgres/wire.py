@@ -18,10 +18,13 @@ from syncline.peers.postgres.connect import Connection, Place, errors, open_wals
 _STATUS: Final = Struct("!cQQQqB")
 _ALIVE: Final = Struct("!cQqB")
 _DATA: Final = ord("w")
-KEEPALIVE: Final = ord("k")
 _HEAD: Final = 25  # of an XLogData message
 _EPOCH_MICROS: Final = 946_684_800_000_000  # 2000-01-01 in Unix microseconds
-_PIECE: Final = 2_000  # messages taken at once
+_PIECE: Final = 6_000  # messages taken at once
+_PIECE_BYTES: Final = 4 * 1024 * 1024  # after which no more are taken
+_FEW: Final = 100  # messages: a server that goes on sending is left to gather more, since many cost little more than one
+_BUSY_SECONDS: Final = 0.005
+_GATHER_SECONDS: Final = 0.002
 _FEEDBACK_SECONDS: Final = 5.0  # well within wal_sender_timeout, whatever the reader does
 
 
@@ -38,6 +41,7 @@ class Walsender:
         self._pgconn = connection.pgconn
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
+        self._heard = 0.0
         self.news = asyncio.Event()  # set it to have `receive` return
         self.ends = 0
         self.confirmed = 0  # the server may forget what is before
@@ -74,14 +78,20 @@ class Walsender:
         self._pgconn.nonblocking = 1
         self._feed_back()
 
-    async def receive(self, seconds: float) -> list[bytes]:
-        """The messages that are there, at most some; waits up to `seconds` for the first. Raises PeerError."""
+    async def receive(self, seconds: float) -> tuple[list[bytes], bytes | None]:
+        """The messages that are there, at most some, and the keepalive after them; waits up to `seconds`. Raises PeerError."""
         with errors(self._place, "streaming"):
-            found = self._take()
-            if not found:
+            found, alive = self._take()
+            if not found and alive is None:
                 await self._wait(seconds)
-                found = self._take()
-        return found
+                found, alive = self._take()
+            now = self._loop.time()
+            if found and alive is None and len(found) < _FEW and now - self._heard < _BUSY_SECONDS:
+                await asyncio.sleep(_GATHER_SECONDS)
+                more, alive = self._take()
+                found += more
+            self._heard = now
+        return found, alive
 
     async def _wait(self, seconds: float) -> None:
         """Wait for the server or for news. Nobody listens in between: what is not read would wake the loop for ever."""
@@ -94,23 +104,26 @@ class Walsender:
             self._loop.remove_reader(self._pgconn.socket)
             self.news.clear()
 
-    def _take(self) -> list[bytes]:
+    def _take(self) -> tuple[list[bytes], bytes | None]:
         """Complete messages; of an XLogData message only what is inside."""
         found: list[bytes] = []
-        get = self._pgconn.get_copy_data
-        asked = False
-        while len(found) < _PIECE:
+        get, room, asked = self._pgconn.get_copy_data, _PIECE_BYTES, False
+        while len(found) < _PIECE and room > 0:
             size, data = get(1)
             if size > 0:
-                found.append(bytes(data[_HEAD:]) if data[0] == _DATA else bytes(data))
+                if data[0] != _DATA:
+                    return found, bytes(data)
+                found.append(bytes(data[_HEAD:]))
+                room -= size
+                asked = False
             elif size < 0:
                 raise psycopg.OperationalError("the server ended the stream")
-            elif found or asked:
+            elif asked:
                 break
-            else:
+            else:  # libpq takes little at once; what has come meanwhile belongs to the same piece
                 self._pgconn.consume_input()
                 asked = True
-        return found
+        return found, None
 
     def keepalive(self, message: bytes) -> None:
         """Learn how far the server has looked; answer it if it asks for that."""

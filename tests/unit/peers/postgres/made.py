@@ -101,13 +101,13 @@ def assembler(*, after: int = START, context: int = 3, alone: bool = False, aske
         places.__dict__["_pauses"] = 1  # as inside of `asking`
     made = Assembler("p", decoder, context, position(after, context), places)
     for table in RELATIONS:
-        assert list(made.feed(relation(table))) == []
+        assert list(made.feed([relation(table)])) == []
     return made
 
 
 def fed(assembling: Assembler, messages: Sequence[bytes]) -> list[Seen]:
     """What comes of messages that are received at once."""
-    found = [seen for message in messages for seen in assembling.feed(message)]
+    found = list(assembling.feed(messages))
     return found + list(assembling.flush())
 
 

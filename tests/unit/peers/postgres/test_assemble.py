@@ -1,6 +1,7 @@
 """The assembler: what was received at once is given out as one where that is the same, and taken apart it is what it was."""
 
 from collections.abc import Sequence
+from itertools import accumulate
 from typing import TypeAlias
 
 import msgspec
@@ -76,7 +77,7 @@ def test_small_transactions_that_were_received_at_once_are_given_out_as_one() ->
     made = seen.transaction
     assert (made.position.major, made.time, made.context) == (server.end, unix(server.time), 3)
     assert [len(block.keys) for block in made.blocks] == [MANY]
-    assert [(part.xid, part.end) for part in seen.parts] == [(n + 1, START + STEP * (n + 1)) for n in range(MANY)]
+    assert list(seen.parts) == [(n + 1, START + STEP * (n + 1)) for n in range(MANY)]
     assert seen.xid == MANY
     assert told([seen]) == told(fed(assembler(alone=True), messages))
     assert timed([seen]) == timed(fed(assembler(alone=True), messages))
@@ -112,7 +113,7 @@ def test_a_group_never_reaches_beyond_a_place_that_somebody_asked_for(offset: in
 
 def beyond(seen: Seen, asked: int) -> bool:
     """Whether a place is inside a group: some of it is before or at the place, and some after."""
-    return bool(seen.parts) and seen.parts[0].end <= asked < seen.parts[-1].end
+    return bool(seen.parts) and seen.parts[0][1] <= asked < seen.parts[-1][1]
 
 
 def test_a_transaction_of_ours_is_a_border() -> None:
@@ -189,7 +190,7 @@ def test_d38_a_truncate_is_damage_after_everything_before_it() -> None:
     before = [one for key in range(MANY) for one in server.commit(inserted(ITEMS, item(key)))]
     begin, row, _ = server.commit(inserted(ITEMS, item(99)))
     assembling = assembler()
-    found = [seen for message in (*before, begin, row, truncated(NOTES)) for seen in assembling.feed(message)]
+    found = [seen for message in (*before, begin, row, truncated(NOTES)) for seen in assembling.feed([message])]
     assert isinstance(assembling.damage, PeerChanged)
     assert not found
     (seen,) = assembling.flush()
@@ -228,7 +229,7 @@ def test_what_was_given_out_before_a_restart_is_not_given_out_again() -> None:
     server = Server()
     messages = [one for key in range(2 * MANY) for one in server.commit(inserted(ITEMS, item(key)))]
     (seen,) = fed(assembler(after=START + STEP * MANY), messages)
-    assert [part.end for part in seen.parts] == [START + STEP * (n + 1) for n in range(MANY, 2 * MANY)]
+    assert [end for _, end in seen.parts] == [START + STEP * (n + 1) for n in range(MANY, 2 * MANY)]
 
 
 def test_d29_a_value_that_was_not_sent_is_what_it_was() -> None:
@@ -295,11 +296,17 @@ def test_however_it_is_received_it_is_the_same_history(history: tuple[list[list[
     transactions, end = history
     asked = data.draw(st.lists(st.integers(START, end), max_size=3))
     messages = [message for one in transactions for message in one]
+    starts = set(accumulate(map(len, transactions), initial=0))
     cuts = sorted(data.draw(st.lists(st.integers(0, len(messages)), max_size=4)))
     found: list[Seen] = []
     assembling = assembler(asked=asked)
-    for first, last in zip([0, *cuts], [*cuts, len(messages)], strict=True):
-        found += fed(assembling, messages[first:last])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(assemble, "MANY", data.draw(st.sampled_from([2, 40])))
+        patch.setattr(assemble, "REST_MAX", data.draw(st.sampled_from([0, 2, 2_000])))
+        patch.setattr(assemble, "INGEST_ROWS_MAX", data.draw(st.sampled_from([5, 5_000])))
+        for first, last in zip([0, *cuts], [*cuts, len(messages)], strict=True):
+            found += fed(assembling, messages[first:last])
+            assert assembling.inside == (last not in starts)
     singles = fed(assembler(alone=True), messages)
     assert told(found) == told(singles)
     assert timed(found) == timed(singles)
@@ -307,6 +314,6 @@ def test_however_it_is_received_it_is_the_same_history(history: tuple[list[list[
         one.transaction.context for one in singles if not one.transaction.changes
     ]
     assert not any(beyond(seen, place) for seen in found for place in asked)
-    assert [part.end for seen in found for part in (seen.parts or (seen,)) if part.end] == sorted(
-        part.end for seen in found for part in (seen.parts or (seen,))
+    assert [end for seen in found for _, end in (seen.parts or ((seen.xid, seen.end),)) if end] == sorted(
+        end for seen in found for _, end in (seen.parts or ((seen.xid, seen.end),))
     )
