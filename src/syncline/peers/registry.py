@@ -46,5 +46,5 @@ def open_peer(name: str, url: str, *, poll_seconds: float = limits.POLL_SECONDS)
     except ImportError as error:
         what = f"the {scheme} kind of peer cannot be loaded"
         extra = _KINDS.get(scheme, scheme)
-        raise PeerUnsafe(what, why=str(error), hint=f"install it: pip install 'syncline[{extra}]'", peer=name) from error
+        raise PeerUnsafe(what, why=str(error), hint=f"from the checkout: pip install -e '.[{extra}]'", peer=name) from error
     return opener(name, url, poll_seconds=poll_seconds)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.unit.cli.fake import CONFLICT, DIFFERENCE, HISTORY, PARKED, STATUS, FakeHub, config_in
+from tests.unit.cli.fake import CONFLICT, PARKED, STATUS, FakeHub, config_in
 from typer.testing import CliRunner, Result
 
 from syncline.cli import board, facade
@@ -209,35 +209,6 @@ def test_lists_say_what_to_do_next(hub: FakeHub) -> None:
     assert (answer("conflicts")["listed"], answer("conflicts", "--all")["listed"]) == ("open", "all")
 
 
-def test_history_tells_a_persons_decision_and_what_is_still_open(hub: FakeHub) -> None:
-    settled = {"settles": ["812.0.1"], "by": "ann", "decision": "take van"}
-    open_one = {**HISTORY[1]["conflicts"][0], "id": "2.0.0", "open": True}
-    hub.answers["history"] = [
-        {**HISTORY[1], "conflicts": [open_one]},
-        {**HISTORY[0], "origin": "(a person)", **settled},
-        {**HISTORY[0], "origin": "(a person)", **settled, "reopened": True},
-        {**HISTORY[0], "decision": "repair of what differed, field by field"},
-    ]
-    told = syncline("history", "customers", "7").stdout
-    assert "open, next: syncline conflicts resolve 2.0.0 --take PEER" in told
-    assert "conflict 812.0.1 settled by a person (ann): take van" in told
-    assert "conflict 812.0.1 closed before, decided anew by a person (ann): take van" in told
-    assert "repair of what differed, field by field" in told
-
-
-def test_steps_of_one_offset_are_told_apart_and_who_alone_was_given_a_row_is_named(hub: FakeHub) -> None:
-    hub.answers["history"] = [
-        {**HISTORY[0], "to": "van"},
-        {**HISTORY[0], "offset": 7, "row": 2},
-        {**HISTORY[0], "offset": 7, "row": 5},
-    ]
-    lines = syncline("history", "customers", "7").stdout.splitlines()
-    assert [line.split()[0] for line in lines[1:4]] == ["1", "7.2", "7.5"]
-    assert "insert, to van" in lines[1]
-    assert lines[4].startswith("steps of one offset were captured together")
-    assert [step["offset"] for step in answer("history", "customers", "7")["history"]] == [1, 7, 7]
-
-
 def test_status_counts_what_nobody_captured_yet(hub: FakeHub) -> None:
     for count, said in ((1, "hq: 1 change"), (10_000, "hq: 10,000 changes or more")):
         hub.answers["status"] = {**STATUS, "peers": {"hq": {"state": "live", "collections": {"c": {"uncaptured": count}}}}}
@@ -295,43 +266,6 @@ def test_a_display_that_fails_does_not_cost_the_result(hub: FakeHub) -> None:
     assert result.exit_code == 0, result.output
     assert "the display failed: " in result.stderr
     assert "crm: hub running" in result.stdout
-
-
-def test_verify_names_peer_collection_key_and_fields_of_a_drift(hub: FakeHub) -> None:
-    hub.answers["verify"] = {
-        "equal": False, "rows": 5, "pending": 2, "drift": 1, "parked": 0, "not_compared": ["car"], "repaired": 0,
-        "differences": [DIFFERENCE], "verified_through": {},
-    }  # fmt: skip
-    result = syncline("verify")
-    assert result.exit_code == 1
-    for piece in (
-        "customers",
-        "city",
-        "hq",
-        "Bonn",
-        "drift",
-        "5 rows compared, 1 differ",
-        "car was not compared: it is not live",
-        "2 rows under way",
-    ):
-        assert piece in result.stdout
-    assert "\x1b" not in result.stdout, "a row's control characters do not reach the terminal"
-    assert answer("verify", code=1)["differences"] == [DIFFERENCE]
-
-
-def test_verify_says_what_is_not_proven_and_why_where_no_row_differs(hub: FakeHub) -> None:
-    known = {"equal": False, "rows": 5, "pending": 0, "drift": 0, "differences": [], "verified_through": {"customers": None}}
-    hub.answers["verify"] = {**known, "not_compared": ["van"], "why_not_compared": {"van": "it is waiting: SYN-P02: no route"}}
-    assert syncline("verify").stdout.splitlines() == [
-        "not proven equal: 5 rows compared, none differ",
-        "van was not compared: it is waiting: SYN-P02: no route. See: syncline status",
-    ]
-    parked = {"parked": 1, "parked_at": {"van": 1}, "differences": [{**DIFFERENCE, "state": "parked"}]}
-    hub.answers["verify"] = {**known, **parked}
-    assert syncline("verify").stdout.splitlines()[-2:] == [
-        "not proven equal: 5 rows compared, 1 difference on the way or parked",
-        "1 row parked (1 at van): refused there, so what the others have is not there. See: syncline parked",
-    ]
 
 
 def test_status_shows_every_number_and_the_reason(hub: FakeHub) -> None:
