@@ -1,8 +1,13 @@
 """A table changed at one peer while no hub ran: that peer waits for a person, the others go on as if a hub had run."""
 
+import asyncio
+
 import pytest
 from tests.stories.conftest import MakeSpace
 from tests.stories.space import CUSTOMERS, Space
+
+from syncline.model.schema import Table
+from syncline.peers.sqlite.peer import SqlitePeer
 
 CHANGES = {
     "column_renamed": ("ALTER TABLE customers RENAME COLUMN notes TO memo",),
@@ -58,6 +63,35 @@ def test_f25_of_two_peers_the_one_that_changed_is_told(make: MakeSpace, change: 
     told = space.settle(code=3)
     assert told.codes == ["SYN-P05"]
     assert told.data["error"]["where"]["peer"] == changed
+
+
+@pytest.mark.parametrize("first", ["hq", "van"])
+@pytest.mark.parametrize("changed", ["hq", "van"])
+def test_f25_whoever_answers_first_the_one_that_changed_is_told_and_the_other_goes_on(
+    make: MakeSpace, changed: str, first: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The answers of the peers are held until the first one is there: no table is right for having come early."""
+    space = make()
+    space.write("hq", "INSERT INTO customers (id, name) VALUES (1, 'n')")
+    space.settle()
+    space.write(changed, *CHANGES["table_of_other_types"])
+    assert space.state(changed).startswith("broken SYN-P05")
+    inspect, answered = SqlitePeer.inspect, asyncio.Event()
+
+    async def late(peer: SqlitePeer) -> dict[str, Table]:
+        if peer.name != first:
+            await answered.wait()
+        found = await inspect(peer)
+        answered.set()
+        return found
+
+    monkeypatch.setattr(SqlitePeer, "inspect", late)
+    told = space.settle(code=3)
+    assert (told.codes, told.data["error"]["where"]["peer"]) == (["SYN-P05"], changed)
+    monkeypatch.undo()
+    other = "van" if changed == "hq" else "hq"
+    space.start(live=(other,))
+    assert space.stop() == 0
 
 
 def test_f25_a_changed_table_made_as_it_was_joins_again(make: MakeSpace) -> None:

@@ -78,7 +78,8 @@ async def _look(space: Space, name: str, state: State, log: Readable) -> Found:
             found.watermark = identity.watermark
             found.uncaptured = await _count(space, peer, record)
             found.tables = await peer.inspect()
-            if record.stage is Stage.LIVE:
+            found.reason = await peer.changed()  # as its session would tell once it has captured what came before
+            if record.stage is Stage.LIVE and found.reason is None:
                 await _guard(space, peer, record, found, log)
     except TimeoutError:
         found.reason = PeerBusy("the peer cannot be looked at now", why=f"not within {LOOK_SECONDS:.0f} s", peer=name)

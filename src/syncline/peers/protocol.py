@@ -10,7 +10,7 @@ import msgspec
 
 from syncline.model.block import Block
 from syncline.model.change import Refusal, Transaction
-from syncline.model.errors import Problem
+from syncline.model.errors import PeerChanged, Problem
 from syncline.model.schema import Collection, Table
 from syncline.model.stamp import Micros, Offset, Position
 from syncline.model.value import Key, Row
@@ -130,6 +130,10 @@ class Peer(Protocol):
 
     async def kept(self, after: Position | None) -> Kept | None:
         """What its server keeps for whoever goes on from `after`, on a connection of its own if need be; None: nothing."""
+        ...
+
+    async def changed(self) -> PeerChanged | None:
+        """What happened to a captured table that its changes cannot be trusted any more; None: nothing. Writes nothing."""
         ...
 
     async def setup(self, collections: Sequence[Collection]) -> Identity:

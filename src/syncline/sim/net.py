@@ -13,7 +13,7 @@ from contextlib import suppress
 from typing import Final, TypeVar
 
 from syncline.model.change import Transaction
-from syncline.model.errors import PeerUnreachable, Problem
+from syncline.model.errors import PeerChanged, PeerUnreachable, Problem
 from syncline.model.schema import Collection, Table
 from syncline.model.stamp import Micros, Offset, Position
 from syncline.model.value import Key
@@ -99,6 +99,10 @@ class SimNetPeer:
     async def kept(self, after: Position | None) -> Kept | None:
         """See the protocol: no message is needed."""
         return await self._peer.kept(after)
+
+    async def changed(self) -> PeerChanged | None:
+        """See the protocol."""
+        return await self._call("changed", self._peer.changed)
 
     async def setup(self, collections: Sequence[Collection]) -> Identity:
         """See the protocol."""

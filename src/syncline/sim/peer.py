@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 
 from syncline.model.change import Transaction
 from syncline.model.codec import digest_row
-from syncline.model.errors import PeerRestored, Problem
+from syncline.model.errors import PeerChanged, PeerRestored, Problem
 from syncline.model.key import order
 from syncline.model.schema import Collection, Column, Table
 from syncline.model.schema import Kind as ValueKind
@@ -65,6 +65,10 @@ class SimPeer:
 
     async def kept(self, after: Position | None) -> Kept | None:
         """Nothing: it forgets what was acknowledged."""
+        return None
+
+    async def changed(self) -> PeerChanged | None:
+        """Nobody alters a simulated table."""
         return None
 
     async def setup(self, collections: Sequence[Collection]) -> Identity:

@@ -161,6 +161,7 @@ class LifeSuite(Suite):
         async def story() -> None:
             peer = await ready(harness, "one", [Insert("people", person(1))])
             await harness.write("one", [Update("people", (1,), {"age": 40})])
+            assert await peer.changed() is None
             await harness.drop_table("one", PEOPLE)
             seen: list[Transaction] = []
 
@@ -172,6 +173,9 @@ class LifeSuite(Suite):
             assert [change.after for change in changes(seen)] == [person(1, age=40)]
             later = harness.open("one")
             await later.connect()
+            damage = await later.changed()
+            assert damage is not None
+            assert damage.where["collection"] == "people"
             assert await _raised(later.setup(TABLES)) is PeerChanged
             await harness.close()
 

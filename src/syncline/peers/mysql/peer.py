@@ -14,7 +14,7 @@ from typing import TypeVar
 from syncline.model import limits
 from syncline.model.block import Block
 from syncline.model.change import Transaction
-from syncline.model.errors import PeerUnreachable, PeerUnsafe, Problem
+from syncline.model.errors import PeerChanged, PeerUnreachable, PeerUnsafe, Problem
 from syncline.model.schema import Collection, Table
 from syncline.model.stamp import Micros, Offset, Position
 from syncline.model.value import Key, Row
@@ -92,6 +92,15 @@ class MysqlPeer:
         if following and self._made[0] != following:
             self._made = (following, await made(self.place, following))
         return kept_of(found, spot, self._made[1] if following else 0)
+
+    async def changed(self) -> PeerChanged | None:
+        """See the protocol."""
+        server = self._opened(self._reader).server
+
+        def work(connection: Connection) -> PeerChanged | None:
+            return footprint.examine(connection, server, self.place) if footprint.exists(connection) else None
+
+        return await self._read(work, "looking at its tables")
 
     async def setup(self, collections: Sequence[Collection]) -> Identity:
         """See the protocol. `fresh` tells that the footprint was made by this call. Raises PeerUnsafe, PeerChanged."""

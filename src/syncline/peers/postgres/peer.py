@@ -13,7 +13,7 @@ from typing import Final, TypeVar, cast
 from syncline.model import limits
 from syncline.model.block import Block
 from syncline.model.change import Change, Transaction
-from syncline.model.errors import PeerUnreachable, PeerUnsafe, Problem
+from syncline.model.errors import PeerChanged, PeerUnreachable, PeerUnsafe, Problem
 from syncline.model.schema import Collection, Table
 from syncline.model.stamp import Micros, Offset, Position
 from syncline.model.value import Key, Row
@@ -86,6 +86,15 @@ class PostgresPeer:
                 return await work(session)
         finally:
             await session.close()
+
+    async def changed(self) -> PeerChanged | None:
+        """See the protocol."""
+
+        async def work(connection: Connection) -> PeerChanged | None:
+            state = await footprint.read_state(connection, self.name)
+            return None if state is None else await footprint.examine(connection, self.place, state.incarnation)
+
+        return await self._read(work, "looking at its tables")
 
     async def setup(self, collections: Sequence[Collection]) -> Identity:
         """See the protocol. `fresh` tells that the footprint was made by this call. Raises PeerUnsafe, PeerChanged."""

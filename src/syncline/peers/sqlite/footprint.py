@@ -185,6 +185,15 @@ def find_damage(connection: sqlite3.Connection, peer: str, layouts: Iterable[Lay
         raise PeerChanged("changes of a table were not captured", why=why, hint=_REJOIN, **where)
 
 
+def examine(connection: sqlite3.Connection, peer: str) -> PeerChanged | None:
+    """The first captured table whose changes cannot be trusted any more. No footprint is no damage."""
+    try:
+        find_damage(connection, peer, load_layouts(connection).values() if exists(connection) else ())
+    except PeerChanged as damage:
+        return damage
+    return None
+
+
 def needs_refresh(connection: sqlite3.Connection, layouts: Iterable[Layout]) -> bool:
     """Whether a table's unique constraints or other triggers changed, so that ours must be made anew."""
     active = [layout for layout in layouts if layout.active]

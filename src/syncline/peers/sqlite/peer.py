@@ -17,7 +17,7 @@ from typing import TypeVar
 
 from syncline.model import limits
 from syncline.model.change import Transaction
-from syncline.model.errors import PeerBusy, PeerFull, PeerUnreachable, PeerUnsafe, Problem
+from syncline.model.errors import PeerBusy, PeerChanged, PeerFull, PeerUnreachable, PeerUnsafe, Problem
 from syncline.model.schema import Collection, Table
 from syncline.model.stamp import Micros, Offset, Position
 from syncline.model.value import Key
@@ -105,6 +105,15 @@ class SqlitePeer:
     async def kept(self, after: Position | None) -> Kept | None:
         """Nothing: what is not captured yet is in the file itself."""
         return None
+
+    async def changed(self) -> PeerChanged | None:
+        """See the protocol."""
+
+        def work(connection: sqlite3.Connection) -> PeerChanged | None:
+            with snapshot.snapshot(connection):
+                return footprint.examine(connection, self.name)
+
+        return None if self._is_to_be_created() else await self._read(work)
 
     async def setup(self, collections: Sequence[Collection]) -> Identity:
         """See the protocol. `fresh` tells that the footprint was made by this call. Raises PeerUnsafe, PeerChanged."""

@@ -1,0 +1,44 @@
+"""Asking the peers: what is made of their answers does not depend on who was first."""
+
+import asyncio
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from syncline.hub.build import ask, build_plan, dismiss
+from syncline.model.schema import Table
+from syncline.model.space import CollectionSpec, PeerSpec, Space
+from syncline.peers.sqlite.peer import SqlitePeer
+
+
+@pytest.mark.parametrize("first", ["hq", "van"])
+def test_the_answers_stand_in_the_order_of_the_configuration(
+    tmp_path: Path, first: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, kind in (("hq", "TEXT"), ("van", "")):
+        with closing(sqlite3.connect(tmp_path / f"{name}.db")) as db:
+            db.execute(f"CREATE TABLE t (id INTEGER PRIMARY KEY, a {kind})")
+    peers = {name: PeerSpec(name, f"sqlite:///{tmp_path / name}.db") for name in ("hq", "van")}
+    space = Space("office", "log.db", peers, {"t": CollectionSpec("t")})
+    inspect, answered = SqlitePeer.inspect, asyncio.Event()
+
+    async def late(peer: SqlitePeer) -> dict[str, Table]:
+        if peer.name != first:
+            await answered.wait()
+        found = await inspect(peer)
+        answered.set()
+        return found
+
+    async def story() -> None:
+        asked = await ask(space)
+        try:
+            assert list(asked.tables) == ["hq", "van"]
+            plan, problems = build_plan(space, asked, {})
+            assert (plan.seed, [one.where["peer"] for one in problems]) == ("hq", ["van"])
+        finally:
+            await dismiss(asked)
+
+    monkeypatch.setattr(SqlitePeer, "inspect", late)
+    asyncio.run(story())
