@@ -16,7 +16,7 @@ from syncline.engine.ingest import Ingest
 from syncline.engine.memory import Memory
 from syncline.engine.progress import RANGES_AHEAD, Member, Progress, ReferenceLost
 from syncline.engine.range_merge import Own, RangeRows, Where, merge_range
-from syncline.engine.range_read import RangeRead, note, precede, since, without
+from syncline.engine.range_read import RangeRead, note, since, without
 from syncline.engine.range_reader import RangeReader
 from syncline.engine.state import PeerRecord, Stage, State
 from syncline.merge.policy import RuleBook
@@ -98,13 +98,13 @@ class Joiner:
         held: list[Change] = []
         for change in changes:
             if self.is_unjoined(name, (change.collection, change.key)):
-                if progress.recalled is None or transaction.position > progress.recalled:
-                    note(progress.own, change)
                 held.append(change)
             else:
                 kept.append(change)
+        late = Transaction(name, transaction.position, transaction.context, transaction.time, tuple(held))
+        if held:
+            progress.hear(late)
         if held and progress.reading:
-            late = Transaction(name, transaction.position, transaction.context, transaction.time, tuple(held))
             progress.waiting.append((late, self._ingest.time_of(transaction, self.members[name].clock_offset)))
         return changes if not held else tuple(kept)
 
@@ -147,19 +147,21 @@ class Joiner:
 
     async def _recall(self, member: Member, record: PeerRecord, progress: Progress) -> None:
         """What the peer wrote since the log last heard of it, or since its join began, as far as its own history tells."""
+        progress.begin_recall()
         end = await member.peer.position()
-        progress.recalled, found = end, Own()
-        own = progress.own = Own(record.rejoining, record.since is not None, removed=progress.own.removed)
+        reached, context = end, record.captured
+        found = Own(record.rejoining, record.since is not None, removed=progress.own.removed)
         async with closing(member.peer.stream(record.since)) as history:
             async for transaction in history:
                 parts = (transaction,) if transaction.split is None else transaction.split()
-                for part in parts:  # of a group, what is beyond the end will be noted when it is admitted
-                    for change in part.changes if len(parts) == 1 or part.position <= end else ():
-                        note(found, change)
+                for part in parts:  # of a group, what is beyond the end is noted as it is admitted
+                    if len(parts) == 1 or part.position <= end:
+                        reached, context = max(reached, part.position), part.context
+                        for change in part.changes:
+                            note(found, change)
                 if transaction.position >= end:
                     break
-        precede(own, found)
-        progress.keep_written()
+        progress.end_recall(found, reached, context)
 
     async def _recall_deletes(self, name: str, record: PeerRecord, own: Own) -> None:
         """What the space deleted since the join began and this peer was not told, in a session before this one."""

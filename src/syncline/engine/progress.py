@@ -7,6 +7,7 @@ from typing import Protocol
 
 from syncline.engine.memory import Memory
 from syncline.engine.range_merge import Own
+from syncline.engine.range_read import beyond, note
 from syncline.model.change import Transaction
 from syncline.model.key import order
 from syncline.model.limits import SNAPSHOT_ROWS_MIN
@@ -49,6 +50,8 @@ class Progress:
     memory: Memory
     own: Own = field(default_factory=Own)
     recalled: Position | None = None  # up to where its own history told what it did
+    context: Offset = 0  # the last watermark in what it told
+    heard: list[Transaction] = field(default_factory=list)  # what it did while its history is being read
     reading: str = ""  # the collection whose range is being read
     waiting: list[tuple[Transaction, Micros]] = field(default_factory=list)  # with corrected commit times
     bare: str = ""  # the collection of which it had no more rows, when last looked: its history tells if any came
@@ -56,7 +59,28 @@ class Progress:
     ends: deque[Offset] = field(default_factory=lambda: deque(maxlen=RANGES_AHEAD))  # where the last ranges end in the log
     written: dict[str, list[Key]] = field(default_factory=dict)  # rows that it wrote before, in key order
 
-    def keep_written(self) -> None:
+    def begin_recall(self) -> None:
+        """From here on, what the peer is heard of waits for what its history tells of the time before."""
+        self.recalled, self.heard = None, []
+
+    def end_recall(self, own: Own, reached: Position, context: Offset) -> None:
+        """What the history told, up to a position; `context`: the last watermark there."""
+        self.own, self.recalled, self.context = own, reached, context
+        self._keep_written()
+        heard, self.heard = self.heard, []
+        for transaction in heard:
+            self.hear(transaction)
+
+    def hear(self, transaction: Transaction) -> None:
+        """Note what the peer did in ranges to come, unless its history has told it already, alone or with what came before."""
+        if self.recalled is None:
+            self.heard.append(transaction)
+        elif transaction.position > self.recalled:
+            same = transaction.context == self.context  # nothing was delivered in between
+            for change in beyond(self.own.last, transaction.changes) if same else transaction.changes:
+                note(self.own, change)
+
+    def _keep_written(self) -> None:
         """Note the rows that the peer wrote and did not delete: deliveries may have deleted them, so that no read has them."""
         self.written = {}
         for (collection, key), row in self.own.last.items():

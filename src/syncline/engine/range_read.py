@@ -1,10 +1,10 @@
 """A key range as it was read at a join, and what a peer did around the reading of it. Pure."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import zip_longest
 
-from syncline.engine.range_merge import Own
+from syncline.engine.range_merge import Own, Where
 from syncline.merge.copies import whole
 from syncline.model.block import Block
 from syncline.model.change import Change
@@ -60,6 +60,17 @@ def since(rows: dict[Key, Row | None], changes: Sequence[Change]) -> tuple[Chang
     return tuple(kept)
 
 
+def beyond(last: Mapping[Where, Row | None], changes: Sequence[Change]) -> list[Change]:
+    """The changes but for what led to these rows already: what is captured as one may have been told in part."""
+    keyed: dict[Where, list[Change]] = {}
+    for change in changes:
+        keyed.setdefault((change.collection, change.key), []).append(change)
+    found: list[Change] = []
+    for where, own in keyed.items():
+        found += since({where[1]: last[where]}, own) if where in last else own
+    return found
+
+
 def note(own: Own, change: Change) -> None:
     """What a peer did itself, into what is known of its own work."""
     where, after = (change.collection, change.key), whole(change)
@@ -91,18 +102,6 @@ def _sum(one: Sequence[int], other: Sequence[int]) -> tuple[int, ...]:
 
 def _whole(value: object) -> int:
     return value if type(value) is int else 0
-
-
-def precede(own: Own, found: Own) -> None:
-    """What a peer's history tells of the time before that which is known of its own work already."""
-    for where, row in found.last.items():
-        if where not in own.last:
-            own.last[where], own.values[where], own.added[where] = row, found.values[where], found.added[where]
-        else:
-            own.values[where] = _over(found.values[where], own.values[where])
-            own.added[where] = _sum(found.added[where], own.added[where])
-    own.deleted |= found.deleted
-    own.bases |= found.bases  # the older base is the right one
 
 
 def without(own: Own, later: Sequence[Change]) -> Own:

@@ -5,7 +5,7 @@ from itertools import pairwise
 import pytest
 
 from syncline.engine.range_merge import Merged, Own, RangeRows, merge_range
-from syncline.engine.range_read import note, precede, without
+from syncline.engine.range_read import note, without
 from syncline.merge.policies.counter import Counter
 from syncline.merge.policies.registers import Newest
 from syncline.merge.policy import Rules
@@ -309,14 +309,14 @@ def test_p5_only_what_the_peer_wrote_itself_is_its_word_not_what_was_delivered_i
     assert (changes(merged), kept(merged)) == ([((1, "newest", 1), (1, "newest", 3))], [])
 
 
-def test_what_was_found_before_gives_way_field_by_field_to_what_is_known_since() -> None:
-    found, own = wrote((1, "old", 1), (1, "a", 1), (1, "b", 2)), wrote((1, "x", 2), (1, "x", 5))
-    precede(own, found)
-    assert (own.bases, own.last) == ({WHERE: (1, "old", 1)}, {WHERE: (1, "x", 5)})
+def test_what_it_wrote_is_known_field_by_field_and_no_more_once_it_deleted_the_row() -> None:
+    own = wrote((1, "old", 1), (1, "a", 1), (1, "b", 2), (1, "b", 5))
+    assert (own.bases, own.last) == ({WHERE: (1, "old", 1)}, {WHERE: (1, "b", 5)})
     assert (own.values, own.added) == ({WHERE: (ABSENT, "b", 5)}, {WHERE: (0, 0, 4)})
-    gone = wrote((1, "x", 5), None)
-    precede(gone, found)
-    assert (gone.values, gone.last) == ({WHERE: ()}, {WHERE: None})
+    note(own, Change("c", KEY, (1, "b", 5), None))
+    assert (own.values, own.last, own.deleted) == ({WHERE: ()}, {WHERE: None}, {WHERE})
+    note(own, Change("c", KEY, None, (1, "new", 0)))
+    assert (own.values, own.last, own.deleted) == ({WHERE: (1, "new", 0)}, {WHERE: (1, "new", 0)}, {WHERE})
 
 
 def test_p2_what_it_wrote_after_its_row_was_read_does_not_hide_what_was_overwritten_before() -> None:

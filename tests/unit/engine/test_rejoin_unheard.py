@@ -4,7 +4,9 @@ import pytest
 from tests.unit.engine.stand import Stand
 from tests.unit.engine.test_rejoin import RANGE, kept, settled
 
+from syncline.engine.session import Phase
 from syncline.model.errors import LogFull
+from syncline.model.stamp import Position
 from syncline.model.value import Row
 
 
@@ -107,5 +109,41 @@ def test_p2_c4_an_update_whose_row_a_delivery_deleted_before_anybody_heard_of_it
         changes = [change for entry in stand.log.entries for change in entry.changes if change.verdict]
         rows = [one.theirs.row for change in changes if change.verdict for one in change.verdict.conflicts]
         assert (1, "peer", 0, None, None) in rows
+
+    stand.run(story())
+
+
+def test_c10_commits_that_are_told_as_one_count_once_though_the_history_was_read_in_the_middle_of_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """r counts while its history is read up to the end as it was: what is told of that and of what came later is one commit."""
+    stand = Stand()
+    stand.fill("p", range(3))
+    more: list[object] = []
+
+    async def story() -> None:
+        await stand.begin()
+        await stand.idle()
+        door = stand.doors["r"]
+        position = door.position
+
+        async def and_count() -> Position:
+            counts = stand.phase("r") is Phase.JOINING and len(more) < 6
+            more.extend([stand.add("r", 1, 7)] if counts else ())
+            end = await position()
+            more.extend([stand.add("r", 1, 7)] if counts else ())
+            return end
+
+        await stand.engine.pause("r")
+        stand.add("r", 1, 5)
+        monkeypatch.setattr(door, "_exact", False)
+        monkeypatch.setattr(stand.databases["r"]._rng, "random", lambda: 0.9)  # all that can be told as one is
+        monkeypatch.setattr(door, "position", and_count)
+        await stand.engine.resume("r", rejoin=True)
+        await stand.live()
+        await stand.idle()
+        settled(stand)
+        assert more
+        assert stand.row(1) == (1, "x", 5 + 7 * len(more), None, None)
 
     stand.run(story())
