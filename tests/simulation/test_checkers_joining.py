@@ -96,3 +96,16 @@ def test_p2_what_waited_for_its_range_is_seen_only_from_then_on() -> None:
         assert (
             bool(check_lost(books(log, commits), {"ann": {"items": {KEY: row("x")}, "pairs": {KEY: MARK.after or ()}}})) is lost
         )
+
+
+def test_p3_a_row_that_a_commit_inserted_which_was_told_with_later_ones_of_a_joining_peer_is_new() -> None:
+    """Bob's insert and his update of it come as one entry while he joins; the commit of the insert has no entry of its own."""
+    old, new = row("w"), row("x", 1)
+
+    both = entry(5, "bob", 4, change(None, row("x")), change(row("x"), new))
+    log = [entry(1, "ann", 1, change(old, None)), stage(2, "bob", "new"), stage(3, "bob", "joining"), both]
+    update = acked("bob", 4, 0, change(row("x"), new))
+    insert = acked("bob", 3, 0, change(None, row("x")))
+    for commits, broken in (((insert, update), set[str]()), ((update,), {"P3"})):
+        made = books(log, [acked("ann", 1, 0, change(old, None)), *commits])
+        assert {one.rule for one in Audit(made).run()} - {"P7"} == broken

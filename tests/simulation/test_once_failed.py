@@ -36,6 +36,7 @@ KEPT = [
     pytest.param(busy(88), id="a_commit_that_a_join_takes_in_two_parts"),
     pytest.param(busy(182), id="another_commit_that_a_join_takes_in_two_parts"),
     pytest.param(busy(132), id="a_joining_peer_that_has_not_been_filled"),
+    pytest.param(replace(busy(82), exact=(False,) * 3), id="a_new_row_in_a_commit_that_a_join_tells_with_others"),
     pytest.param(wide(2041), id="an_insert_that_a_delivered_row_took_the_place_of"),
     pytest.param(wide(20009), id="another_insert_that_a_delivered_row_took_the_place_of"),
     pytest.param(wide(20025), id="a_delete_before_and_an_insert_after_the_row_was_read"),

@@ -112,7 +112,7 @@ class Audit:
         if change.before is None and change.after is not None:
             if _is_revived(change):
                 allowed.update(registers(where[0], item.last).values())
-            elif all(one.before is not None for one in asked) and not _knew(entry, group, item):
+            elif all(one.before is not None for one in (*asked, *early)) and not _knew(entry, group, item):
                 self._say("P3", entry, where, f"a deleted row came back as {change.after} without a record")
         old = registers(where[0], change.before)
         for place, value in registers(where[0], change.after).items():
