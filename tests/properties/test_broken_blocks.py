@@ -10,16 +10,15 @@ from typing import Any, Final, NamedTuple
 import pytest
 from tests.properties.two_ways import TwoWays
 from tests.unit.engine import test_groups
-from tests.unit.peers import test_blocks
+from tests.unit.model import test_blocks
 from tests.unit.peers.postgres import test_assemble
 
 from syncline.engine import ingest
 from syncline.mapping import bulk
 from syncline.merge import transact, window
-from syncline.model import block
+from syncline.model import block, blocks
 from syncline.model.value import ABSENT
 from syncline.peers import asked as asking
-from syncline.peers import blocks
 from syncline.peers.postgres import assemble
 
 STORIES: Final = 200
@@ -62,9 +61,10 @@ BROKEN: Final = (
     Broken("one delta", bulk, "_summed", "get(key, 0) + delta", "delta"),
     Broken("the first value", bulk, "_updates", "list(dict(zip(keys, last, strict=True)).values())",
            "list(dict(zip(reversed(keys), reversed(last), strict=True)).values())"),
-    Broken("mixed is whole", bulk, "whole_blocks", "if name not in mixed", ""),
-    Broken("withheld keys", bulk, "whole_blocks", "mixed.add(block.collection)", "pass"),
-    Broken("its own come back", bulk, "whole_blocks", "elif entry.peer != peer:", "else:"),
+    Broken("mixed is whole", bulk, "whole_blocks", "name not in mixed and", ""),
+    Broken("withheld keys", bulk, "whole_blocks", "not (blocked and _holds(blocks, blocked))", "True"),
+    Broken("its own come back", bulk, "whole_blocks", "if entry.peer != peer:\n                for",
+           "if True:\n                for"),
     Broken("order across blocks", bulk, "writes_of", "if not distinct and (len(kinds) > 1 or not blocks[0].is_update):",
            "if False:"),
     Broken("the rest is nothing", bulk, "rest_of", "if block.collection not in taken", "if False"),

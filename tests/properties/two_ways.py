@@ -16,6 +16,7 @@ from syncline.engine.state import Stage, State
 from syncline.mapping.project import Target, project
 from syncline.merge.view import View
 from syncline.merge.window import Window
+from syncline.model.blocks import of_changes
 from syncline.model.change import Change, Transaction
 from syncline.model.codec import decode_entries, encode_entries
 from syncline.model.entry import Entry, Kind
@@ -23,7 +24,6 @@ from syncline.model.errors import UsageError
 from syncline.model.space import Settings
 from syncline.model.stamp import Micros, Offset
 from syncline.model.value import Key, Row
-from syncline.peers.blocks import of_changes
 from syncline.sim.clock import EPOCH_MICROS
 from syncline.sim.columns import transaction_of
 from syncline.sim.database import Commit, Constraints, Do, LocalRefused, SimDatabase, Statement

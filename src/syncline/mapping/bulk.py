@@ -1,60 +1,94 @@
 """Projection of blocks: what they mean for a peer, by columns, where nothing has to be folded row by row. Pure."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 from contextlib import suppress
 from itertools import repeat
 from operator import sub
 
 from syncline.model.block import Block, Series, concatenated
+from syncline.model.blocks import of_changes
 from syncline.model.change import Change, changes_of
-from syncline.model.entry import Entry
+from syncline.model.entry import Entry, Kind
 from syncline.model.forms import PLAIN
 from syncline.model.schema import Collection as Shape
 from syncline.model.value import Key
 from syncline.model.write import Op, Write
 
 Blocks = dict[str, list[Block]]
+Parts = dict[str, list[Block | list[Change]]]
 
 
-def whole_blocks(entries: Sequence[Entry], peer: str, names: Collection[str], blocked: Set[tuple[str, Key]]) -> Blocks:
-    """By collection: the blocks for a peer, where they are all that these entries have of it, and no key is `blocked`."""
-    found: Blocks = {}
+def whole_blocks(entries: Sequence[Entry], peer: str, shapes: Mapping[str, Shape], blocked: Set[tuple[str, Key]]) -> Blocks:
+    """By collection: the blocks for a peer, where they are all that these entries have of it, and no key is `blocked`.
+
+    Plain changes that stand between blocks become blocks of their own: a few of them must not make all others be looked at.
+    """
+    found: Parts = {}
     mixed: set[str] = set()
     for entry in entries:
         if entry.to and entry.to != peer:
             continue
-        if not entry.blocks:
-            own = entry.peer == peer  # of these only what was corrected comes back
-            if entry.is_data:
-                mixed.update([change.collection for change in entry.changes if not own or change.verdict is not None])
-        elif entry.peer != peer:
-            for block in entry.blocks:
-                if block.collection in names:
+        if entry.blocks:
+            if entry.peer != peer:
+                for block in entry.blocks:
                     found.setdefault(block.collection, []).append(block)
-                    if blocked and not blocked.isdisjoint(zip(repeat(block.collection), block.keys, strict=False)):
-                        mixed.add(block.collection)
-    return {name: blocks for name, blocks in found.items() if name not in mixed}
+        elif entry.is_data:
+            for change in entry.changes:
+                if change.verdict is None and entry.kind is Kind.CHANGE and not entry.to:
+                    if entry.peer != peer:
+                        _add(found, change)
+                elif change.verdict is not None or entry.peer != peer:
+                    mixed.add(change.collection)
+    made: Blocks = {}
+    for name, parts in found.items():
+        if name not in mixed and name in shapes and any(isinstance(part, Block) for part in parts):
+            blocks = _as_blocks(parts, shapes[name])
+            if blocks is not None and not (blocked and _holds(blocks, blocked)):
+                made[name] = blocks
+    return made
+
+
+def _add(found: Parts, change: Change) -> None:
+    parts = found.setdefault(change.collection, [])
+    if not parts or isinstance(parts[-1], Block):
+        parts.append([])
+    parts[-1].append(change)  # type: ignore[union-attr]
+
+
+def _as_blocks(parts: Sequence[Block | list[Change]], shape: Shape) -> list[Block] | None:
+    blocks: list[Block] = []
+    for part in parts:
+        more = (part,) if isinstance(part, Block) else of_changes(part, {shape.name: shape.key_places})
+        if more is None:
+            return None
+        blocks += more
+    return blocks
+
+
+def _holds(blocks: Sequence[Block], blocked: Set[tuple[str, Key]]) -> bool:
+    """Whether a key of theirs is among these."""
+    return any(not blocked.isdisjoint(zip(repeat(block.collection), block.keys, strict=False)) for block in blocks)
 
 
 def rest_of(entry: Entry, taken: Mapping[str, object]) -> Iterable[Change]:
     """The changes of an entry without those of collections that are taken."""
     if not entry.blocks:
-        return entry.changes
+        return [change for change in entry.changes if change.collection not in taken] if taken else entry.changes
     return [change for block in entry.blocks if block.collection not in taken for change in changes_of(block)]
 
 
 def writes_of(blocks: Sequence[Block], shape: Shape, counters: frozenset[int]) -> list[Write] | None:
     """What to write, or None if rows have to be folded one by one."""
-    kinds: dict[tuple[bool, bool, tuple[int, ...], int], list[Block]] = {}
-    keys: list[Key] = []
-    for block in blocks:
-        kinds.setdefault((bool(block.before), bool(block.after), block.differs, len(block.after)), []).append(block)
-        keys += block.keys
+    kinds: dict[tuple[bool, bool, tuple[int, ...], int, tuple[str, ...]], list[Block]] = {}
+    keys = [key for block in blocks for key in block.keys]
     distinct = len(set(keys)) == len(keys)
+    for block in blocks:
+        forms = tuple([one.form for one in block.after if one]) if distinct else ()  # so that none is read for another's sake
+        kinds.setdefault((bool(block.before), bool(block.after), block.differs, len(block.after), forms), []).append(block)
     if not distinct and (len(kinds) > 1 or not blocks[0].is_update):
         return None
     writes: list[Write] = []
-    for (had, has, differs, width), alike in kinds.items():
+    for (had, has, differs, width, _), alike in kinds.items():
         if not has:
             write = _write(Op.DELETE, shape, alike, ())
         elif not had:

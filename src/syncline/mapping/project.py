@@ -51,7 +51,8 @@ def project(entries: Sequence[Entry], target: Target, blocked: Set[tuple[str, Ke
     upto = rows = 0
     fingerprint = ""
     peer, held = target.peer, bool(blocked)
-    bulk = whole_blocks(entries, peer, effects, blocked)
+    received = {name: target.shapes[name] for name in effects}
+    bulk = whole_blocks(entries, peer, received, blocked)
     writes: list[Write] = []
     for name, blocks in list(bulk.items()):
         made = writes_of(blocks, target.shapes[name], target.counters[name])

@@ -7,9 +7,9 @@ import random
 from collections.abc import Sequence
 from typing import Final, TypeAlias
 
+from syncline.model.blocks import of_changes
 from syncline.model.change import Change, Transaction
 from syncline.model.schema import Collection
-from syncline.peers.blocks import of_changes
 from syncline.peers.protocol import Chunk
 from syncline.sim.database import Commit, SimDatabase
 

@@ -12,10 +12,10 @@ from syncline.engine.memory import Memory
 from syncline.engine.progress import Progress
 from syncline.engine.range_merge import Own
 from syncline.engine.state import PeerRecord, Stage
+from syncline.model.blocks import of_changes
 from syncline.model.change import Change, Transaction, change_of
 from syncline.model.entry import Entry, Kind
 from syncline.model.stamp import Micros, Position
-from syncline.peers.blocks import of_changes
 from syncline.sim.clock import EPOCH_MICROS
 
 DAY = 86_400_000_000

@@ -10,13 +10,13 @@ from struct import Struct, error
 from typing import Any, Final, NamedTuple
 
 from syncline.model.block import Block, Series
+from syncline.model.blocks import are_apart
+from syncline.model.blocks import updated as updated_blocks
 from syncline.model.change import Change
 from syncline.model.errors import CodecError, PeerChanged
 from syncline.model.forms import PLAIN
 from syncline.model.stamp import Micros
 from syncline.model.value import Value
-from syncline.peers.blocks import are_apart
-from syncline.peers.blocks import updated as updated_blocks
 from syncline.peers.images import Item, deleted, flat, inserted, updated
 from syncline.peers.mysql.events import DELETES, HEAD, INSERTS, ROWS_COMPRESSED, ROWS_V2, UPDATES, inflate, lenenc
 from syncline.peers.mysql.features import STATE

@@ -10,13 +10,13 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from syncline.model.block import Block, Series
+from syncline.model.blocks import are_apart
+from syncline.model.blocks import updated as updated_blocks
 from syncline.model.change import Change
 from syncline.model.errors import PeerChanged
 from syncline.model.limits import VALUE_BYTES_MAX
 from syncline.model.stamp import Micros
 from syncline.model.value import ABSENT, Absent, Value
-from syncline.peers.blocks import are_apart
-from syncline.peers.blocks import updated as updated_blocks
 from syncline.peers.images import Item, deleted, flat, inserted, updated
 from syncline.peers.postgres.columns import ColumnReader, column_reader_of
 from syncline.peers.postgres.convert import form_of, tag_of

@@ -7,11 +7,11 @@ from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
 from syncline.model.block import Block, Series
+from syncline.model.blocks import are_apart, of_changes, updated
 from syncline.model.change import Change, Rows, Verdict
 from syncline.model.forms import DECIMAL, INTEGER, PADDED, PLAIN, TEXT
 from syncline.model.stamp import Micros
 from syncline.model.value import ABSENT, Key, Row, Value
-from syncline.peers.blocks import are_apart, of_changes, updated
 
 PLACES = {"items": (0,), "pairs": (1, 0)}
 IDS = Series(INTEGER, [b"1", b"2", b"3"])
