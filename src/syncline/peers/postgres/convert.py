@@ -96,10 +96,10 @@ class Type(msgspec.Struct, frozen=True):
     @property
     def to_ask(self) -> bool:
         """Whether only the server can tell if a text is canonical."""
-        return self.oid not in TEXTS and self.oid != JSON and not self.enum and self.kind not in _CHECKED
+        return self.oid not in TEXTS and self.oid != JSON and not self.enum and self.kind not in CHECKED
 
 
-_CHECKED: Final = frozenset({Kind.INTEGER, Kind.REAL, Kind.DECIMAL, Kind.BOOLEAN, Kind.BYTES})
+CHECKED: Final = frozenset({Kind.INTEGER, Kind.REAL, Kind.DECIMAL, Kind.BOOLEAN, Kind.BYTES})
 
 
 # -- from PostgreSQL ------------------------------------------------------------------------------------------------------
@@ -129,18 +129,6 @@ _FORMS: Final = {BOOL: forms.BOOLEAN, BYTEA: forms.HEX, NUMERIC: forms.DECIMAL, 
 # -- to PostgreSQL --------------------------------------------------------------------------------------------------------
 
 
-def store_column(values: Sequence[Value], kind: Type) -> list[str | None] | None:
-    """A whole column as the server reads it, or None if some value has to be looked at alone."""
-    try:
-        if kind.oid in TEXTS and kind.oid != BPCHAR and set(map(type, values)) <= {str, type(None)}:
-            if "\0" in "".join([value for value in values if value]):  # type: ignore[misc]
-                return None
-            return list(values)  # type: ignore[arg-type]
-        return [None if value is None else store(value, kind) for value in values]
-    except Unstorable:
-        return None
-
-
 def store(value: Value, kind: Type) -> str | None:
     """What to send so that the column holds exactly this value. Raises Unstorable."""
     match value:
@@ -162,7 +150,7 @@ def store(value: Value, kind: Type) -> str | None:
             return _number(text, number, kind)
         case Tagged("boolean", text) if kind.oid == BOOL:
             return text
-        case Tagged(_, text) if kind.kind not in _CHECKED:
+        case Tagged(_, text) if kind.kind not in CHECKED:
             return _text(text, kind)
         case _:
             raise Unstorable("type", f"{noun(value)} does not fit a column of type {kind.name}")
@@ -198,7 +186,7 @@ def _number(text: str, value: Tagged, kind: Type) -> str:
 
 
 def _text(value: str, kind: Type) -> str:
-    if kind.kind in _CHECKED:
+    if kind.kind in CHECKED:
         raise Unstorable("type", f"{noun(value)} does not fit a column of type {kind.name}")
     if "\0" in value:
         raise Unstorable("nul", "the text has a NUL, and PostgreSQL's texts cannot")

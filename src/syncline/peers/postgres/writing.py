@@ -14,8 +14,9 @@ import psycopg
 from syncline.model.value import Value
 from syncline.model.write import Op, Write
 from syncline.peers.postgres import statement
+from syncline.peers.postgres.columns import store_column
 from syncline.peers.postgres.connect import Connection
-from syncline.peers.postgres.convert import Type, doubtful, store, store_column
+from syncline.peers.postgres.convert import Type, doubtful, store
 from syncline.peers.postgres.statement import Shape, Target, shape_of
 from syncline.peers.storing import columns_of, one_by_one
 
@@ -100,19 +101,19 @@ async def _texts(connection: Connection, column: Sequence[Value], kind: Type, od
 async def rewritten(connection: Connection, kind: Type, texts: Sequence[tuple[int, str]]) -> list[int]:
     """Which of these texts the server would give back in another way, or not take at all."""
     sql = (
-        f"SELECT place FROM unnest(%s::int[], %s::text[]) AS given(place, text) "
+        "SELECT place - 1 FROM pg_catalog.json_array_elements_text(%s::json) WITH ORDINALITY AS given(text, place) "
         f"WHERE pg_catalog.format('%%s', text::{kind.name.replace('%', '%%')}) <> text"
     )
     try:
         async with connection.transaction():
-            params = ([place for place, _ in texts], [text for _, text in texts])
-            rows = await (await connection.execute(sql.encode(), params)).fetchall()
+            given = msgspec.json.encode([text for _, text in texts]).decode()  # the driver makes arrays in Python
+            rows = await (await connection.execute(sql.encode(), (given,))).fetchall()
     except psycopg.DataError:
         if len(texts) == 1:
             return [texts[0][0]]
         half = len(texts) // 2
         return await rewritten(connection, kind, texts[:half]) + await rewritten(connection, kind, texts[half:])
-    return [place for (place,) in rows]
+    return [texts[place][0] for (place,) in rows]
 
 
 async def execute(connection: Connection, stages: Stages, prepared: Prepared, start: int, stop: int) -> None:
