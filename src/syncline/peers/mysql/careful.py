@@ -16,10 +16,11 @@ from syncline.model.change import Refusal
 from syncline.model.value import ABSENT
 from syncline.model.write import Op, Write
 from syncline.peers import storing
-from syncline.peers.mysql.connect import Connection, read
+from syncline.peers.mysql.connect import Connection
 from syncline.peers.mysql.convert import Type, literal
 from syncline.peers.mysql.features import quote
 from syncline.peers.mysql.statement import Shape, Target, one, shape_of
+from syncline.peers.mysql.textrows import read
 from syncline.peers.mysql.writing import Prepared, Stages, execute, rewritten, setback
 from syncline.peers.storing import Unstorable
 

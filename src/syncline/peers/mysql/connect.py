@@ -16,7 +16,6 @@ from typing import Any, Final, NamedTuple, TypeAlias, TypeVar
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 import pymysql
-from pymysql.constants import COMMAND
 
 from syncline.model import limits
 from syncline.model.errors import PeerBusy, PeerChanged, PeerDenied, PeerError, PeerFull, PeerUnreachable, PeerUnsafe
@@ -26,7 +25,6 @@ from syncline.peers.mysql.pulse import State, Watch
 
 _T = TypeVar("_T")
 Connection: TypeAlias = Any  # pymysql.connections.Connection, which has no types of its own
-Raw: TypeAlias = tuple[bytes | None, ...]
 
 # strict, so that no value is bent to fit; zero dates are values; a zero is no order to count on
 SQL_MODE: Final = "STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION,NO_AUTO_VALUE_ON_ZERO"
@@ -45,7 +43,6 @@ _PORT: Final = 3306
 _LOST: Final = 2013  # the driver's number for a connection that ended, or gave no answer in time
 _POSTGRES: Final = "a PostgreSQL server answers there"
 _TLS_REQUEST: Final = 80877103  # https://www.postgresql.org/docs/current/protocol-message-formats.html: SSLRequest
-_WIDTHS: Final = {252: 2, 253: 3, 254: 8}  # bytes of a length that does not fit one, by its first byte
 _STUMBLES: Final = (AttributeError, IndexError, AssertionError, struct.error)  # of the driver, over half a message
 _KEEPALIVE: Final = {"TCP_KEEPIDLE": 10, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 3, "TCP_USER_TIMEOUT": 30_000}
 
@@ -172,40 +169,6 @@ def fetch(connection: Connection, sql: str, params: Sequence[object] = ()) -> li
     with connection.cursor() as cursor:
         cursor.execute(sql, params or None)
         return list(cursor.fetchall())
-
-
-def read(connection: Connection, sql: str | bytes) -> list[Raw]:
-    """The rows of a query, each field as the server's own bytes: several times as fast as the driver's own reading."""
-    connection._execute_command(COMMAND.COM_QUERY, sql)
-    result = pymysql.connections.MySQLResult(connection)
-    head = connection._read_packet()
-    result.field_count = head.read_length_encoded_integer()
-    result._get_descriptions()
-    rows: list[Raw] = []
-    while True:
-        packet = connection._read_packet()
-        if packet.is_eof_packet():
-            return rows
-        rows.append(fields(packet.get_all_data(), result.field_count))
-
-
-def fields(data: bytes, count: int) -> Raw:
-    """The fields of a row in the text protocol: each with its length before it; NULL is a byte of its own."""
-    found: list[bytes | None] = []
-    at = 0
-    for _ in range(count):
-        size = data[at]
-        at += 1
-        if size > 250:
-            if size == 251:
-                found.append(None)
-                continue
-            width = _WIDTHS[size]
-            size = int.from_bytes(data[at : at + width], "little")
-            at += width
-        found.append(data[at : at + size])
-        at += size
-    return tuple(found)
 
 
 @contextmanager

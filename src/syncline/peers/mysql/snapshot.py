@@ -18,12 +18,13 @@ from syncline.model.stamp import Offset, Position
 from syncline.model.value import Key, Row, Value
 from syncline.peers.mysql import history
 from syncline.peers.mysql.columns import column_reader_of
-from syncline.peers.mysql.connect import Connection, Place, fetch, read
+from syncline.peers.mysql.connect import Connection, Place, fetch
 from syncline.peers.mysql.convert import Type, literal, selected
 from syncline.peers.mysql.features import STATE, Server, quote
 from syncline.peers.mysql.history import Spot
 from syncline.peers.mysql.inspect import catalogs
 from syncline.peers.mysql.ranges import Compared, compared, term
+from syncline.peers.mysql.textrows import read, read_columns
 from syncline.peers.storing import Unstorable
 
 _BEGIN: Final = "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY"
@@ -129,10 +130,8 @@ def read_block(
 
 def _columns(connection: Connection, source: Source, sql: bytes) -> list[Sequence[Value]]:
     """The values of a query for the source's columns, column by column; none if there are no rows."""
-    raw = read(connection, sql)
-    if not raw:
-        return []
-    return [column_reader_of(kind)(part) for kind, part in zip(source.types, zip(*raw, strict=True), strict=True)]
+    raw = read_columns(connection, sql)
+    return [column_reader_of(kind)(part) for kind, part in zip(source.types, raw, strict=True)] if raw else []
 
 
 def rows_of(connection: Connection, source: Source, sql: bytes) -> list[tuple[Key, Row]]:

@@ -17,9 +17,10 @@ import pymysql
 from syncline.model.write import Op, Write
 from syncline.peers.mysql import statement
 from syncline.peers.mysql.columns import literals
-from syncline.peers.mysql.connect import Connection, number_of, read
+from syncline.peers.mysql.connect import Connection, number_of
 from syncline.peers.mysql.convert import Type, literal
 from syncline.peers.mysql.statement import Shape, Target, shape_of
+from syncline.peers.mysql.textrows import read
 from syncline.peers.storing import columns_of, one_by_one
 
 FEW: Final = 12  # rows, up to which single updates are as fast as a staging table with its round trips

@@ -10,8 +10,9 @@ from tests.unit.peers.mysql.database import database, story
 
 from syncline.model.errors import PeerBusy, PeerChanged, PeerDenied, PeerFull, PeerUnreachable, PeerUnsafe
 from syncline.peers.mysql import open_peer
-from syncline.peers.mysql.connect import parse_url, read, translate
+from syncline.peers.mysql.connect import parse_url, translate
 from syncline.peers.mysql.features import server_of
+from syncline.peers.mysql.textrows import read
 
 SECRET = "tr@p door/?&=%"
 WRITTEN = "tr%40p%20door%2F%3F%26%3D%25"
