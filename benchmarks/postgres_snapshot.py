@@ -1,15 +1,21 @@
-"""Filling an empty PostgreSQL peer from another one, beside psql's COPY | COPY on the same servers.
+"""Filling an empty PostgreSQL peer from another one, beside psql's COPY | COPY on the same servers, and beside dlt.
 
-python -m benchmarks.postgres_snapshot [--rows 1000000] [--runs 3]
+python -m benchmarks.postgres_snapshot [--rows 1000000] [--runs 3] [--dlt PYTHON]
+
+--dlt: the Python of an environment that has dlt (see benchmarks/dlt_copy.py); it is measured from the start of its process.
 """
 
 import argparse
 import statistics
 import subprocess
 import time
+from pathlib import Path
+from typing import Final
 
 from benchmarks.offices import cpu_seconds, peak_rss_mib
 from benchmarks.postgres import Pair, pair
+
+BACKENDS: Final = ("connectorx", "pyarrow")
 
 
 def copied(made: Pair, rows: int) -> float:
@@ -23,6 +29,20 @@ def copied(made: Pair, rows: int) -> float:
     took = time.perf_counter() - begun
     with made.connect(1) as right:
         right.execute("TRUNCATE customers")
+        right.execute("CHECKPOINT")
+    return rows / took
+
+
+def loaded(made: Pair, rows: int, python: str, backend: str) -> float:
+    """Rows a second of dlt, with its fastest way of loading, from the start of its process to its end."""
+    target = made.url(1).replace("postgres@", "postgres:unused@")  # it asks for a password
+    words = [python, str(Path(__file__).with_name("dlt_copy.py")), made.url(0), target, "customers", backend]
+    begun = time.perf_counter()
+    subprocess.run(words, check=True, capture_output=True)
+    took = time.perf_counter() - begun
+    with made.connect(1) as right:
+        assert right.execute("SELECT count(*) FROM copied.customers").fetchone() == (rows,)
+        right.execute("DROP SCHEMA copied CASCADE")
         right.execute("CHECKPOINT")
     return rows / took
 
@@ -45,17 +65,24 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--dlt", default="")
     options = parser.parse_args()
     floors: list[float] = []
+    others: dict[str, list[float]] = {backend: [] for backend in BACKENDS if options.dlt}
     runs: list[tuple[float, float]] = []
     for _ in range(options.runs):
         with pair(options.rows, both=False) as made:
             floors.append(copied(made, options.rows))
+            for backend, rates in others.items():
+                rates.append(loaded(made, options.rows, options.dlt, backend))
             runs.append(filled(made, options.rows))
     floor, rate = statistics.median(floors), statistics.median(run[0] for run in runs)
     print(f"| {options.rows:,} rows into an empty table | rows/s, median | ratio | all runs | peak MiB |")
     print("|---|---|---|---|---|")
     print(f"| psql COPY binary, piped | {floor:,.0f} | 1.00 | {', '.join(f'{one:,.0f}' for one in floors)} | |")
+    for backend, rates in others.items():
+        median, listed = statistics.median(rates), ", ".join(f"{one:,.0f}" for one in rates)
+        print(f"| dlt, backend {backend} | {median:,.0f} | {median / floor:.2f} | {listed} | |")
     listed = ", ".join(f"{run[0]:,.0f}" for run in runs)
     print(f"| Syncline, two ways | {rate:,.0f} | {rate / floor:.2f} | {listed} | {max(run[1] for run in runs):.0f} |")
 

@@ -1,6 +1,8 @@
 """Everything about servers in one run: the table for BENCHMARKS.md, and two pictures. An hour; --quick is a tenth of it.
 
-python -m benchmarks.servers [--quick] [--runs 3] [--pictures docs/images]     (pictures need matplotlib)
+python -m benchmarks.servers [--quick] [--runs 3] [--pictures docs/images] [--dlt PYTHON]
+
+Pictures need matplotlib; dlt needs an environment of its own, see benchmarks/dlt_copy.py.
 """
 
 import argparse
@@ -43,12 +45,17 @@ def row(what: str, runs: list[float], native: float = 0.0) -> str:
 def snapshots(options: argparse.Namespace) -> None:
     """Filling an empty peer."""
     floors, runs = [], []
+    others: dict[str, list[float]] = {backend: [] for backend in postgres_snapshot.BACKENDS if options.dlt}
     for _ in range(options.runs):
         with pair(options.rows, both=False) as made:
             floors.append(postgres_snapshot.copied(made, options.rows))
+            for backend, rates in others.items():
+                rates.append(postgres_snapshot.loaded(made, options.rows, options.dlt, backend))
             runs.append(postgres_snapshot.filled(made, options.rows)[0])
     native = statistics.median(floors)
     print(row("PostgreSQL, an empty table: psql COPY binary, piped", floors, native), flush=True)
+    for backend, rates in others.items():
+        print(row(f"PostgreSQL, an empty table: dlt, backend {backend}", rates, native), flush=True)
     print(row("PostgreSQL, an empty table: Syncline", runs, native), flush=True)
     for way, name in (("maria", "MariaDB to PostgreSQL"), ("postgres", "PostgreSQL to MariaDB")):
         for what, work in (
@@ -84,6 +91,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--pictures", type=Path)
+    parser.add_argument("--dlt", default="", metavar="PYTHON")
     options = parser.parse_args()
     options.rows, options.updates = (200_000, 100_000) if options.quick else (1_000_000, 500_000)
     options.runs = 1 if options.quick else options.runs
