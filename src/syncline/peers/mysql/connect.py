@@ -20,6 +20,7 @@ import pymysql
 from syncline.model import limits
 from syncline.model.errors import PeerBusy, PeerChanged, PeerDenied, PeerError, PeerFull, PeerUnreachable, PeerUnsafe
 from syncline.model.secret import mask
+from syncline.peers.address import refuse_unescaped
 from syncline.peers.mysql.features import Server, server_of
 from syncline.peers.mysql.pulse import State, Watch
 
@@ -85,6 +86,7 @@ def parse_url(name: str, url: str) -> Place:
 
     A host that is not this machine is reached by TLS with a verified certificate and name, unless `insecure=true` is written.
     """
+    refuse_unescaped(name, url)
     place, _, query = url.partition("?")
     given = dict(parse_qsl(query, keep_blank_values=True))
     strange = sorted(set(given) - set(_OPTIONS))

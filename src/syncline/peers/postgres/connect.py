@@ -16,6 +16,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from syncline.model import limits
 from syncline.model.errors import PeerBusy, PeerChanged, PeerDenied, PeerError, PeerFull, PeerUnreachable, PeerUnsafe
 from syncline.model.secret import mask
+from syncline.peers.address import refuse_unescaped, unescaped
 from syncline.peers.postgres.pooler import HINT, REFUSED, pooler_of
 
 Connection = psycopg.AsyncConnection[tuple[Any, ...]]
@@ -97,6 +98,7 @@ def parse_url(name: str, url: str) -> Place:
 
     A host that is not this machine is reached by TLS with a verified certificate and name, unless `insecure=true` is written.
     """
+    refuse_unescaped(name, url)
     place, _, query = url.partition("?")
     given = parse_qsl(query, keep_blank_values=True)
     own = {option: value for option, value in given if option in _OURS}
@@ -113,6 +115,8 @@ def parse_url(name: str, url: str) -> Place:
     except psycopg.Error as error:
         hint = "write postgresql://user@host:5432/database"
         raise PeerUnsafe("this address cannot be read", hint=hint, peer=name) from error
+    if "@" in str(found.get("host", ""))[1:]:  # libpq ends a password at the first one; sockets without a file begin with one
+        raise unescaped(name)
     conninfo = _DEFAULTS | {option: str(value) for option, value in found.items() if value is not None}
     conninfo["options"] = " ".join(f"-c {setting}={value}" for setting, value in _PINNED.items())
     if not _TRUE[own.get("insecure", "false")]:

@@ -62,6 +62,14 @@ def test_an_address_that_cannot_be_read_is_refused_without_its_secret(url: str) 
         assert form not in str(caught.value)
 
 
+@pytest.mark.parametrize("written", ["x/{0}", "x?{0}", "x?{0}=1", "x#{0}"])
+def test_x11_a_password_that_should_have_been_escaped_is_not_told_in_parts(written: str) -> None:
+    with pytest.raises(PeerUnsafe, match="escaped") as caught:
+        parse_url("hq", f"mariadb://sync:{written.format('canarybird')}@127.0.0.1:3306/crm")
+    assert "%40" in caught.value.hint
+    assert "canarybird" not in str(caught.value)
+
+
 def test_sessions_are_pinned_whatever_the_server_prefers() -> None:
     async def work() -> None:
         async with database() as base:

@@ -64,6 +64,14 @@ def test_f13_a_budget_is_written_as_the_server_writes_sizes(text: str, count: in
     assert parse_url("hq", "postgresql://h/crm").budget == 4 * 2**30
 
 
+@pytest.mark.parametrize("written", ["x@{0}", "x@y@{0}", "x/{0}", "x?{0}", "x?{0}=1", "x#{0}"])
+def test_x11_a_password_that_should_have_been_escaped_is_not_told_in_parts(written: str) -> None:
+    with pytest.raises(PeerUnsafe, match="escaped") as caught:
+        parse_url("hq", f"postgresql://sync:{written.format('canarybird')}@127.0.0.1:5432/crm")
+    assert "%40" in caught.value.hint
+    assert "canarybird" not in str(caught.value)
+
+
 def test_a_schema_of_its_own() -> None:
     async def work() -> None:
         async with database("CREATE SCHEMA crm", "CREATE TABLE crm.people (id int8 PRIMARY KEY)") as base:
