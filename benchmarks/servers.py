@@ -1,6 +1,6 @@
 """Everything about servers in one run: the table for BENCHMARKS.md, and two pictures. An hour; --quick is a tenth of it.
 
-python -m benchmarks.servers [--quick] [--runs 3] [--pictures docs/images] [--dlt PYTHON]
+python -m benchmarks.servers [--quick] [--runs 3] [--sizes 1,500] [--pictures docs/images] [--dlt PYTHON]
 
 Pictures need matplotlib; dlt needs an environment of its own, see benchmarks/dlt_copy.py.
 """
@@ -90,6 +90,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--sizes", default="1,10,100,500,5000", help="rows a transaction")
     parser.add_argument("--pictures", type=Path)
     parser.add_argument("--dlt", default="", metavar="PYTHON")
     options = parser.parse_args()
@@ -97,7 +98,7 @@ def main() -> None:
     options.runs = 1 if options.quick else options.runs
     print(f"| {options.rows:,} rows | rows/s, median | of native | all runs |")
     print("|---|---|---|---|", flush=True)
-    rates, peak = catch_up(options, [1, 500] if options.quick else [1, 10, 100, 500, 5000])
+    rates, peak = catch_up(options, [1, 500] if options.quick else list(map(int, options.sizes.split(","))))
     snapshots(options)
     print(f"\npeak memory of the hub in catch-up: {peak:.0f} MiB\n")
     live = postgres_live.measure(200, 20.0 if options.quick else 120.0, 2000, 100_000)
