@@ -1,12 +1,16 @@
 """A facade that answers from a table, and a configuration for it: the verbs under test need no engine."""
 
 import asyncio
+import json
 import os
 import signal
 from pathlib import Path
 from typing import Any
 
+from typer.testing import CliRunner, Result
+
 from syncline.cli.facade import Report
+from syncline.cli.main import app
 from syncline.model.errors import SynclineError
 from syncline.model.event import Event, Listener
 from syncline.model.space import Space
@@ -165,3 +169,16 @@ def config_in(folder: Path) -> Path:
     path = folder / "syncline.yaml"
     path.write_text(CONFIG)
     return path
+
+
+def syncline(*words: str) -> Result:
+    """Run the command in this process."""
+    return CliRunner().invoke(app, list(words))
+
+
+def answer(*words: str, code: int = 0) -> Any:
+    """The one JSON object on stdout, with nothing else on it."""
+    result = syncline(*words, "--json")
+    assert result.exit_code == code, result.output
+    assert result.stdout.count("\n") == 1
+    return json.loads(result.stdout)

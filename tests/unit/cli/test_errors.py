@@ -14,7 +14,6 @@ from tests.unit.cli.fake import FakeHub, config_in
 from typer.testing import CliRunner, Result
 
 import syncline
-from syncline.cli import facade
 from syncline.cli.exits import Exit, with_action
 from syncline.cli.main import app
 from syncline.cli.render import Screen
@@ -28,16 +27,6 @@ VERBS = (
     "conflicts resolve 1.0.0 --take hq", "parked", "parked retry 1", "parked skip 1", "verify", "verify --repair",
     "history customers 7", "pause", "resume", "teardown --yes",
 )  # fmt: skip
-
-
-@pytest.fixture
-def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> FakeHub:
-    """A fake engine behind a good syncline.yaml in the working folder."""
-    fake = FakeHub()
-    monkeypatch.setattr(facade, "hub_for", fake)
-    config_in(tmp_path)
-    monkeypatch.chdir(tmp_path)
-    return fake
 
 
 def run(*words: str) -> Result:

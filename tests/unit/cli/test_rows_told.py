@@ -1,37 +1,6 @@
 """What `verify` and `history` tell of rows: where they differ, what is not proven, and why a row has its values."""
 
-import json
-from pathlib import Path
-from typing import Any
-
-import pytest
-from tests.unit.cli.fake import DIFFERENCE, HISTORY, FakeHub, config_in
-from typer.testing import CliRunner, Result
-
-from syncline.cli import facade
-from syncline.cli.main import app
-
-
-@pytest.fixture
-def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> FakeHub:
-    """A fake engine behind a good syncline.yaml in the working folder."""
-    fake = FakeHub()
-    monkeypatch.setattr(facade, "hub_for", fake)
-    config_in(tmp_path)
-    monkeypatch.chdir(tmp_path)
-    return fake
-
-
-def syncline(*words: str) -> Result:
-    """Run the command in this process."""
-    return CliRunner().invoke(app, list(words))
-
-
-def answer(*words: str, code: int = 0) -> Any:
-    """The one JSON object on stdout."""
-    result = syncline(*words, "--json")
-    assert result.exit_code == code, result.output
-    return json.loads(result.stdout)
+from tests.unit.cli.fake import DIFFERENCE, HISTORY, FakeHub, answer, syncline
 
 
 def test_verify_names_peer_collection_key_and_fields_of_a_drift(hub: FakeHub) -> None:

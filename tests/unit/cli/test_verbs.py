@@ -1,17 +1,13 @@
 """Every verb with a fake engine: what it asks, what it says to people and machines, and its exit code."""
 
-import json
 import signal
 from pathlib import Path
-from typing import Any
 
 import pytest
-from tests.unit.cli.fake import CONFLICT, PARKED, STATUS, FakeHub, config_in
-from typer.testing import CliRunner, Result
+from tests.unit.cli.fake import CONFLICT, PARKED, STATUS, FakeHub, answer, syncline
 
-from syncline.cli import board, facade
+from syncline.cli import board
 from syncline.cli.feed import Feed
-from syncline.cli.main import app
 from syncline.cli.render import Screen
 from syncline.model.errors import (
     ConfigError,
@@ -24,31 +20,6 @@ from syncline.model.errors import (
     UnknownColumn,
 )
 from syncline.model.event import Event
-
-
-@pytest.fixture
-def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> FakeHub:
-    """A fake engine behind a good syncline.yaml in the working folder."""
-    fake = FakeHub()
-    monkeypatch.setattr(facade, "hub_for", fake)
-    config_in(tmp_path)
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("COLUMNS", "200")
-    return fake
-
-
-def syncline(*words: str) -> Result:
-    """Run the command in this process."""
-    return CliRunner().invoke(app, list(words))
-
-
-def answer(*words: str, code: int = 0) -> Any:
-    """The one JSON object on stdout, with nothing else on it."""
-    result = syncline(*words, "--json")
-    assert result.exit_code == code, result.output
-    assert result.stdout.count("\n") == 1
-    return json.loads(result.stdout)
-
 
 VERBS: tuple[tuple[str, tuple[str, tuple[object, ...]], str], ...] = (
     ("check", ("check", ()), "is ready: 2 peers, 1 collection"),
