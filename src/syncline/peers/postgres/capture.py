@@ -12,7 +12,7 @@ from itertools import chain, compress
 from typing import Final
 
 from syncline.model import limits
-from syncline.model.change import Change, Transaction
+from syncline.model.change import Change, Transaction, weigh
 from syncline.model.errors import PeerChanged, PeerRestored, PeerUnsafe
 from syncline.model.stamp import Micros, Position
 from syncline.peers.asked import Asked
@@ -28,31 +28,48 @@ from syncline.peers.postgres.wire import Walsender
 
 _BASES_SQL: Final = "SELECT oid::int8, typbasetype::int8 FROM pg_catalog.pg_type WHERE typtype = 'd'"
 _RECENT_ROWS_MAX: Final = 20_000
+_RECENT_BYTES_MAX: Final = limits.INGEST_BYTES_MAX
+_FORGOTTEN_MAX: Final = 20_000
 _PASS_BYTES: Final = 1024 * 1024  # of log without anything of ours, before the slot is moved over it
 _LOOK_SECONDS: Final = 0.05
 
 
 class Recent:
-    """The last foreign transactions: a snapshot may lack those whose commit was written but not yet seen by others."""
+    """The last foreign transactions: a snapshot may lack those whose commit was written but not yet seen by others.
+
+    Mostly that is a moment, but a server with synchronous standbys shows a commit only when these have it. Of transactions that
+    were too many or too large to be remembered the numbers are, so that a snapshot that lacks one is known to be too old.
+    """
 
     def __init__(self) -> None:
-        self._seen: deque[Seen] = deque()
-        self._rows = 0
+        self._seen: deque[tuple[Seen, int, int]] = deque()  # with how many rows and bytes they are
+        self._forgotten: deque[tuple[int, int]] = deque(maxlen=_FORGOTTEN_MAX)  # `xid` and `end`
+        self._rows = self._bytes = 0
         self.captured = 0  # everything committed up to here was received
 
     def add(self, seen: Seen) -> None:
-        """Remember one, and forget the oldest when there are too many. What another stream told before is known."""
-        if self._seen and seen.transaction.position <= self._seen[-1].transaction.position:
+        """Remember one, and forget the oldest when there is too much. What another stream told before is known."""
+        if self._seen and seen.transaction.position <= self._seen[-1][0].transaction.position:
             return
-        self._seen.append(seen)
-        self._rows += len(seen.transaction.changes)
-        while self._rows > _RECENT_ROWS_MAX and len(self._seen) > 1:
-            self._rows -= len(self._seen.popleft().transaction.changes)
+        rows, size = len(seen.transaction.changes), weigh(seen.transaction.changes)
+        self._seen.append((seen, rows, size))
+        self._rows += rows
+        self._bytes += size
+        while (self._rows > _RECENT_ROWS_MAX or self._bytes > _RECENT_BYTES_MAX) and len(self._seen) > 1:
+            oldest, rows, size = self._seen.popleft()
+            self._rows -= rows
+            self._bytes -= size
+            self._forgotten.extend(oldest.parts or ((oldest.xid, oldest.end),))
 
-    def unseen(self, upto: int, is_visible: Callable[[int], bool]) -> list[Change]:
-        """Changes committed up to a position by transactions that a snapshot does not see, in commit order."""
+    def unseen(self, upto: int, is_visible: Callable[[int], bool]) -> list[Change] | None:
+        """Changes committed up to a position by transactions that a snapshot does not see, in commit order.
+
+        None if some of these are not remembered any more.
+        """
+        if any(end <= upto and not is_visible(xid) for xid, end in self._forgotten):
+            return None
         found: list[Change] = []
-        for seen in self._seen:
+        for seen, _, _ in self._seen:
             if seen.parts and seen.transaction.split is not None:
                 late_ones = [end <= upto and not is_visible(xid) for xid, end in seen.parts]
                 if any(late_ones):

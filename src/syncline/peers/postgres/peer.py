@@ -13,7 +13,7 @@ from typing import Final, TypeVar, cast
 from syncline.model import limits
 from syncline.model.block import Block
 from syncline.model.change import Change, Transaction
-from syncline.model.errors import PeerChanged, PeerUnreachable, PeerUnsafe, Problem
+from syncline.model.errors import PeerBusy, PeerChanged, PeerUnreachable, PeerUnsafe, Problem
 from syncline.model.schema import Collection, Table
 from syncline.model.stamp import Micros, Offset, Position
 from syncline.model.value import Key, Row
@@ -34,6 +34,7 @@ from syncline.peers.protocol import Applied, Chunk, Digest, Identity, Kept
 _T = TypeVar("_T")
 _SETTLE_SECONDS: Final = 10.0
 _LOOK_SECONDS: Final = 0.002
+_AGAIN_SECONDS: Final = 0.1
 _HEAR_SECONDS: Final = 1.0
 
 
@@ -231,12 +232,11 @@ class PostgresPeer:
                 source = await snapshot.source_of(connection, self.place, collection)
                 return taken, await snapshot.read_block(connection, source, collection.name, after, upto, limit + 1)
 
-        taken, block = await self._read(work, "reading rows")
+        taken, block, late = await self._whole(work)
         done = block is None or block.count <= limit
         if block is not None and not done:
             block = block.take(range(limit))
         end = upto if block is None or done else block.keys[-1]
-        late = await self._unseen(taken)
         if block is None or any(change.collection == collection.name for change in late):
             read = list(zip(block.keys, block.images()[1], strict=True)) if block is not None else []
             rows = snapshot.put_over(cast(list[tuple[Key, Row]], read), late, collection.name, after, end)
@@ -252,15 +252,30 @@ class PostgresPeer:
                 source = await snapshot.source_of(connection, self.place, collection)
                 return taken, await snapshot.read_keys(connection, source, keys)
 
-        taken, found = await self._read(work, "reading rows")
+        taken, found, late = await self._whole(work)
         wanted = set(keys)
-        late = await self._unseen(taken)
         complete = snapshot.put_over(found, late, collection.name, None, None) if late else found
         rows = [pair for pair in complete if pair[0] in wanted]
         return Chunk(tuple(rows), rows[-1][0] if rows else None, True, taken.position, taken.watermark)
 
-    async def _unseen(self, taken: snapshot.Moment) -> list[Change]:
-        """What was committed before a snapshot's position and not seen by it, if a stream tells."""
+    async def _whole(
+        self, work: Callable[[Connection], Awaitable[tuple[snapshot.Moment, _T]]]
+    ) -> tuple[snapshot.Moment, _T, list[Change]]:
+        """Read from a snapshot, with what it did not see; once more while nobody can tell that. Raises PeerBusy."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + _SETTLE_SECONDS
+        while True:
+            taken, found = await self._read(work, "reading rows")
+            late = await self._unseen(taken)
+            if late is not None:
+                return taken, found, late
+            if loop.time() > deadline:
+                why = "the server does not show yet what it has committed; it may wait for a synchronous standby"
+                raise PeerBusy("rows cannot be read now", why=why, hint="it is tried again by itself", **self.place.where)
+            await asyncio.sleep(_AGAIN_SECONDS)
+
+    async def _unseen(self, taken: snapshot.Moment) -> list[Change] | None:
+        """What was committed before a snapshot's position and not seen by it, if a stream tells; None if it was too much."""
         if not self._captures:
             return []
         loop = asyncio.get_running_loop()

@@ -3,12 +3,16 @@
 import asyncio
 from contextlib import aclosing
 
-from tests.unit.peers.postgres.database import database, story
+import pytest
+from tests.servers.postgres import Server
+from tests.unit.peers.postgres.database import Database, database, story
 
 from syncline.model.change import Change, Transaction
 from syncline.model.stamp import Position
 from syncline.model.value import Key, Row
-from syncline.peers.postgres import PostgresPeer
+from syncline.peers.postgres import PostgresPeer, capture
+from syncline.peers.postgres.assemble import Seen
+from syncline.peers.postgres.capture import Recent
 from syncline.peers.postgres.snapshot import Moment, put_over
 
 COUNTS = "CREATE TABLE counts (id int8 PRIMARY KEY, n int8 NOT NULL DEFAULT 0)"
@@ -109,3 +113,72 @@ def test_f24_a_record_that_reaches_into_the_next_page_stands_before_the_end_of_h
             raise AssertionError("no record ended 16 bytes into a page")
 
     story(work)
+
+
+def seen(number: int, *texts: str) -> Seen:
+    """A transaction that inserted rows with these texts, as it was received."""
+    changes = tuple([Change("t", (place,), None, (place, text)) for place, text in enumerate(texts)])
+    return Seen(number, number, Transaction("pg", Position(number), 0, 0, changes))
+
+
+def test_p14_what_is_remembered_for_snapshots_is_bounded_in_bytes_and_what_is_forgotten_is_known() -> None:
+    recent, count = Recent(), 40
+    for number in range(count):
+        recent.add(seen(number, "x" * 1024**2))
+    found = recent.unseen(count, lambda _xid: False)
+    assert found is None, "the first were forgotten"
+    late = recent.unseen(count, lambda xid: xid < count - 2)
+    assert late is not None
+    assert len(late) == 2
+    assert recent.unseen(5, lambda xid: xid != 7) == [], "what was committed later is not missed"
+    kept = recent.unseen(count, lambda xid: xid < count - 16)
+    assert kept is None, "no more than so many bytes"
+
+
+def test_f24_rows_are_not_read_while_the_server_hides_more_commits_than_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(capture, "_RECENT_ROWS_MAX", 10)
+    server = Server()
+
+    async def work() -> None:
+        base = Database(server, server.database())
+        base.run(COUNTS)
+        peer, found = await base.ready("counts")
+        await asyncio.to_thread(_standby, server, "nobody")
+        told: list[Change] = []
+        streaming = asyncio.create_task(_follow(peer, told))
+        insert, writing = "INSERT INTO counts SELECT generate_series({0}, {0} + 9)", []
+        try:
+            for first in (0, 10, 20):
+                writing.append(asyncio.create_task(asyncio.to_thread(base.run, insert.format(first))))
+                while len(told) < first + 10:
+                    await asyncio.sleep(0.005)
+            reading = asyncio.create_task(peer.chunk(found["counts"], None, 100))
+            _, pending = await asyncio.wait([reading], timeout=0.5)
+            assert pending, reading.result()
+        finally:
+            await asyncio.to_thread(_standby, server, "")
+        assert len((await reading).rows) == 30
+        await asyncio.gather(*writing)
+        streaming.cancel()
+        await asyncio.wait([streaming])
+        await peer.close()
+
+    try:
+        story(work)
+    finally:
+        server.remove()
+
+
+async def _follow(peer: PostgresPeer, told: list[Change]) -> None:
+    async with aclosing(peer.stream(None)) as history:  # type: ignore[type-var]
+        async for transaction in history:
+            told += transaction.changes
+
+
+def _standby(server: Server, name: str) -> None:
+    """Commits wait for this synchronous standby from now on."""
+    with server.connect("postgres") as connection:
+        connection.execute(f"ALTER SYSTEM SET synchronous_standby_names = '{name}'".encode())
+        connection.execute("SELECT pg_reload_conf()")
+    while server.run("postgres", "SHOW synchronous_standby_names") != [(name,)]:
+        pass
