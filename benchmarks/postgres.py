@@ -5,7 +5,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -13,7 +13,7 @@ from typing import Any, Final
 import psycopg
 from tests.servers.postgres import Server
 
-from benchmarks.offices import hub
+from benchmarks.offices import cpu_seconds, hub
 
 SERVER: Final = {"fsync": "on", "shared_buffers": "1GB", "max_wal_size": "16GB", "checkpoint_timeout": "1h", "work_mem": "64MB"}
 TABLE: Final = (
@@ -88,6 +88,18 @@ class Pair:
         with self.connect(0) as connection:
             connection.execute("UPDATE customers SET name = %s WHERE id = 1", (text,))
 
+    def processors(self) -> dict[str, float]:
+        """Seconds of processor by now: of the senders of each side and of the other sessions of each."""
+        found: dict[str, float] = {}
+        for name, server in (("left", self.left), ("right", self.right)):
+            for stat in Path("/proc").glob("[0-9]*/stat"):
+                with suppress(OSError):  # it ended meanwhile
+                    if server.process and int(stat.read_text().rpartition(")")[2].split()[1]) == server.process.pid:
+                        title = (stat.parent / "cmdline").read_text()
+                        kind = "sender" if "walsender" in title else "sessions" if "127.0.0.1" in title else "rest"
+                        found[f"{name}'s {kind}"] = found.get(f"{name}'s {kind}", 0.0) + cpu_seconds(int(stat.parent.name))
+        return found
+
     def wait_for(self, text: str, seconds: float = 900.0) -> float:
         """Seconds until the mark is seen at `right`."""
         begun = time.perf_counter()
@@ -117,3 +129,10 @@ def pair(rows: int, *, both: bool = True, settings: dict[str, str] | None = None
         finally:
             for server in servers:
                 server.remove()
+
+
+def spent(made: Pair, pid: int, before: dict[str, float], rows: int, took: float) -> None:
+    """Print what each process spent on a row, in microseconds of processor."""
+    parts = {"hub": cpu_seconds(pid), **{name: used - before.get(name, 0.0) for name, used in made.processors().items()}}
+    told = ", ".join(f"{name} {1e6 * used / rows:.1f}" for name, used in parts.items() if used > 0)
+    print(f"  # {took:.1f} s; us of processor a row: {told}", flush=True)

@@ -7,8 +7,8 @@ import argparse
 import statistics
 import time
 
-from benchmarks.offices import cpu_seconds, peak_rss_mib
-from benchmarks.postgres import Pair, pair
+from benchmarks.offices import peak_rss_mib
+from benchmarks.postgres import Pair, pair, spent
 
 WAYS = {"native": "native logical replication, binary", "one": "Syncline, one way", "two": "Syncline, two ways"}
 
@@ -41,12 +41,13 @@ def syncline(made: Pair, updates: int, size: int, rows: int, *, one_way: bool) -
     made.settle()
     made.backlog(updates, size, rows)
     made.mark("ours")
+    before = made.processors()
     begun = time.perf_counter()
     with made.hub() as process:
         made.wait_for("ours")
         took = time.perf_counter() - begun
         memory = peak_rss_mib(process.pid)
-        print(f"  # hub: {cpu_seconds(process.pid):.1f} s of processor in {took:.1f} s", flush=True)
+        spent(made, process.pid, before, updates, took)
     made.syncline("teardown", "--yes")
     for path in made.folder.glob("bench.log.db*"):
         path.unlink()

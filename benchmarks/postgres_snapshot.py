@@ -12,8 +12,8 @@ import time
 from pathlib import Path
 from typing import Final
 
-from benchmarks.offices import cpu_seconds, peak_rss_mib
-from benchmarks.postgres import Pair, pair
+from benchmarks.offices import peak_rss_mib
+from benchmarks.postgres import Pair, pair, spent
 
 BACKENDS: Final = ("connectorx", "pyarrow")
 
@@ -50,13 +50,14 @@ def loaded(made: Pair, rows: int, python: str, backend: str) -> float:
 def filled(made: Pair, rows: int) -> tuple[float, float]:
     """Rows a second of a join, from the start of the hub's process to the last row's arrival; its peak memory in MiB."""
     made.configure(one_way=False)
+    before = made.processors()
     begun = time.perf_counter()
     with made.hub() as process, made.connect(1) as right:
         while right.execute("SELECT 1 FROM customers WHERE id = %s", (rows,)).fetchone() is None:
             time.sleep(0.01)
         took = time.perf_counter() - begun
         memory = peak_rss_mib(process.pid)
-        print(f"  # hub: {cpu_seconds(process.pid):.1f} s of processor in {took:.1f} s", flush=True)
+        spent(made, process.pid, before, rows, took)
     return rows / took, memory
 
 
