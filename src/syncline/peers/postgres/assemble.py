@@ -196,10 +196,9 @@ class Assembler:
         run = run.only(np.flatnonzero((run.ends > self._after.major) & (run.counts > 0)))
         first = 0
         while first < run.size:
-            places = self._asked.majors()
             if self._group and self._asked.parts(self._grouped_end, int(run.ends[first])):
                 yield from self.flush()
-            last = run.cut(first, INGEST_ROWS_MAX - self._grouped, places)
+            last = run.cut(first, INGEST_ROWS_MAX - self._grouped, self._asked.majors())
             part = run.take(first, last)
             yield from self._take_in(part, int(part.ends[-1]), len(part.rows))
             first = last

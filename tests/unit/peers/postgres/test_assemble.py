@@ -111,6 +111,20 @@ def test_a_group_never_reaches_beyond_a_place_that_somebody_asked_for(offset: in
     assert not any(beyond(seen, asked) for seen in found)
 
 
+def test_a_place_that_somebody_asks_for_while_a_group_is_given_out_counts_for_the_next() -> None:
+    server, made = Server(), assembler(asked=[START + STEP * (MANY + 1)])
+    messages = [one for key in range(MANY) for one in server.commit(inserted(ITEMS, item(key)))]
+    messages += server.commit(b"Y", inserted(ITEMS, item(MANY)))  # apart from the others, which are looked at at once
+    messages += [one for key in range(9 * MANY) for one in server.commit(inserted(ITEMS, item(100 + key)))]
+    found, late = [], START + STEP * 3 * MANY
+    for seen in made.feed(messages):
+        made._asked.add(Position(late))
+        found.append(seen)
+    found += made.flush()
+    assert groups(found)[0] == MANY + 1
+    assert not any(beyond(seen, late) for seen in found)
+
+
 def beyond(seen: Seen, asked: int) -> bool:
     """Whether a place is inside a group: some of it is before or at the place, and some after."""
     return bool(seen.parts) and seen.parts[0][1] <= asked < seen.parts[-1][1]
