@@ -13,6 +13,7 @@ HIDDEN: Final = "***"
 _SHORT_CHARS: Final = 6
 _WORD_CHARS: Final = 16  # of letters or digits alone: longer ones are no words and no counts
 _LONG_CHARS: Final = 10  # of several kinds: no word is a part of another like that
+_SAID: Final = r"(?:(?:passw(?:or)?d|passphrase|pwd|secret)\w{0,40}|identified by)\s{1,3}['\"]"  # as statements say it
 _NAMES: Final = r"(?:password|passwd|passphrase|pwd|secret|token|credential|key)\w{0,40}"
 
 
@@ -33,7 +34,7 @@ def is_word(secret: str) -> bool:
 def _whole(secret: str) -> re.Pattern[str]:
     """The secret; a shorter one not as a part of a longer word."""
     short = len(secret) < _LONG_CHARS
-    before = r"(?<!\w)" if short and _is_wordlike(secret[0]) else ""
+    before = r"(?:(?<!\w)|(?<=\\[abfnrtv]))" if short and _is_wordlike(secret[0]) else ""
     after = r"(?!\w)" if short and _is_wordlike(secret[-1]) else ""
     return re.compile(f"(?P<name>){before}{re.escape(secret)}{after}")
 
@@ -43,7 +44,7 @@ def _places(secret: str) -> re.Pattern[str]:
     plain = re.escape(secret)
     after = r"(?!\w)" if _is_wordlike(secret[-1]) else ""
     named = rf"(?i:{_NAMES}['\"]?\s{{0,3}}[=:]\s{{0,3}}['\"]?)"
-    return re.compile(rf"(?P<name>:(?={plain}@)|{named}(?={plain}{after})){plain}")
+    return re.compile(rf"(?P<name>:(?={plain}@)|(?:{named}|(?i:{_SAID}))(?={plain}{after})){plain}")
 
 
 def _is_wordlike(char: str) -> bool:

@@ -109,7 +109,7 @@ def test_a_password_that_is_a_word_leaves_the_words_of_messages_alone(word: str)
     "text",
     [
         "x://u:{}@h/db", "conninfo user=u password={} host=h", "{{'password': '{}', 'user': 'u'}}", "PGPASSWORD={}",
-        "sslpassword = '{}'", '"api_key": "{}"', "u:{}@h",
+        "sslpassword = '{}'", '"api_key": "{}"', "u:{}@h", "ALTER ROLE u PASSWORD '{}'", "USER u IDENTIFIED BY '{}'",
     ],
 )  # fmt: skip
 def test_x11_a_password_that_is_a_word_is_hidden_where_secrets_stand(word: str, text: str) -> None:
@@ -127,6 +127,11 @@ def test_a_secret_of_some_length_is_hidden_as_a_word_and_a_long_one_anywhere() -
     remember_url("x://u:pass-1@h")
     remember_url("x://u:pass-1-word@h")
     assert scrub("pass-1, pass-12, 'pass-1' xpass-1-wordx") == "***, pass-12, '***' x***x"
+
+
+def test_x11_a_secret_after_an_escaped_control_character_is_no_part_of_a_longer_word() -> None:
+    remember_url("x://u:tab_9x@h")
+    assert scrub(repr("line\ntab_9x, a\ttab_9x, tab_9xs")) == r"'line\n***, a\t***, tab_9xs'"
 
 
 @given(
