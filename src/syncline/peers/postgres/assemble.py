@@ -90,7 +90,7 @@ class Assembler:
             else:
                 upto = self._stretch(pieces, at)
                 yield from self._feed_each(messages[at:upto])
-                at = pieces.rows(upto) if self._ours is not None and self._inside else upto
+                at = pieces.told(upto) if self._ours is not None and self._inside else upto
 
     def _stretch(self, pieces: Pieces, at: int) -> int:
         """How far messages are looked at one by one: the rows of one transaction, but none after its watermark."""

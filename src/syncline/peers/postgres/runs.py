@@ -121,6 +121,11 @@ class Pieces:
         stop = self._next(self._stops, at)
         return len(self._joined) if stop is None else stop
 
+    def told(self, at: int) -> int:
+        """Where the rows of a transaction of ours end, or it writes its watermark once more: with what was refused."""
+        mark, rows = self.mark(at), self.rows(at)
+        return rows if mark is None else min(mark, rows)
+
     def mark(self, at: int) -> int | None:
         """The next write of a watermark, from this place on."""
         return self._next(self._marks, at)

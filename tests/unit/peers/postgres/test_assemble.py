@@ -281,7 +281,9 @@ def histories(draw: st.DrawFn) -> tuple[list[list[bytes]], int]:
     made = []
     for _ in range(draw(st.integers(1, 40))):
         if draw(st.integers(0, 20)) == 0:
-            made.append(server.commit(marked(server.end)))
+            echo = [inserted(ITEMS, item(key)) for key in range(draw(st.integers(0, 6)))]
+            refused = [msgspec.msgpack.encode((Refusal("items", (draw(KEYS),), "x", "y"),))] if draw(st.booleans()) else []
+            made.append(server.commit(marked(server.end), *echo, *[marked(server.end, one) for one in refused]))
             continue
         messages = []
         for _ in range(draw(st.sampled_from([1, 1, 1, 2, 3]))):
@@ -302,6 +304,14 @@ def histories(draw: st.DrawFn) -> tuple[list[list[bytes]], int]:
                 messages.append(inserted(NOTES, [b"text", str(server.end).encode()]))
         made.append(server.commit(*messages, after=draw(AFTER)))
     return made, server.end
+
+
+def test_f32_what_we_could_not_write_is_known_from_the_last_watermark_of_its_transaction() -> None:
+    refusals = (Refusal("items", (7,), "rounded", "price"),)
+    rows = [inserted(ITEMS, item(key)) for key in range(100)]
+    messages = Server().commit(marked(5), *rows, marked(5, msgspec.msgpack.encode(refusals)))
+    (seen,) = fed(assembler(), messages)
+    assert (seen.transaction.context, seen.transaction.refused, len(seen.transaction.changes)) == (5, refusals, 0)
 
 
 @settings(max_examples=150, deadline=None)
@@ -326,6 +336,9 @@ def test_however_it_is_received_it_is_the_same_history(history: tuple[list[list[
     assert timed(found) == timed(singles)
     assert [one.transaction.context for one in found if not one.transaction.changes] == [
         one.transaction.context for one in singles if not one.transaction.changes
+    ]
+    assert [one.transaction.refused for one in found if not one.transaction.changes] == [
+        one.transaction.refused for one in singles if not one.transaction.changes
     ]
     assert not any(beyond(seen, place) for seen in found for place in asked)
     assert [end for seen in found for _, end in (seen.parts or ((seen.xid, seen.end),)) if end] == sorted(
