@@ -111,3 +111,51 @@ def test_a_running_hub_is_not_robbed_of_all_its_peers_but_lets_one_go(space: Spa
     assert space.state("van").startswith("left")
     assert space.stop() == 0
     assert space.read("van", "SELECT name FROM sqlite_schema WHERE name LIKE '\\_syncline%' ESCAPE '\\'") == []
+
+
+@pytest.mark.parametrize("begun", [False, True], ids=["never_ran", "ran"])
+@pytest.mark.parametrize("paused", [("hq",), ("van",), ()], ids=["hq", "van", "all"])
+def test_nothing_of_a_pause_survives_the_teardown_of_the_whole_space(
+    space: Space, begun: bool, paused: tuple[str, ...]
+) -> None:
+    if begun:
+        _begun(space)
+    space.verb("pause", *paused)
+    space.verb("teardown", "--yes")
+    space.write("van", "INSERT INTO customers (id, name) VALUES (3, 'Cid')")
+    assert space.settle().data["converged"]
+    assert {one["state"] for one in space.status()["peers"].values()} == {"live"}
+    space.assert_equal()
+
+
+def test_who_left_before_it_took_part_can_be_resumed(space: Space) -> None:
+    space.verb("pause", "van")
+    space.settle(code=None)
+    space.verb("teardown", "van", "--yes")
+    assert space.state("van") == "left"
+    space.verb("resume", "van", "--rejoin")
+    assert space.settle().data["converged"]
+
+
+def test_a_peer_that_is_not_listed_any_more_does_not_keep_a_space_from_beginning_anew(space: Space) -> None:
+    _begun(space)
+    space.build("shop")
+    space.peers = ("van", "shop")
+    space.configure()
+    space.settle(code=None)
+    space.verb("teardown", "--yes")
+    assert space.settle().data["converged"]
+    space.assert_equal(peers=("van", "shop"))
+
+
+def test_a_space_whose_first_peer_is_paused_says_so_at_once(space: Space) -> None:
+    space.verb("pause", "hq")
+    told = space.settle(code=2)
+    assert told.data["error"]["what"] == "the space cannot begin while hq is paused"
+    assert "syncline resume hq" in told.text
+    space.verb("pause", "van")
+    assert "while hq is paused" in space.settle(code=2).text
+    space.verb("resume")
+    assert space.settle().data["converged"]
+    space.verb("pause")
+    assert "'syncline resume'" in space.settle(code=3).text

@@ -121,12 +121,14 @@ class Engine:
             await self.log.close()
 
     async def _begin_anew(self) -> None:
-        """Where every peer that the log knows has left, all may enter again as at first: nobody has a place to keep."""
-        known = [record for record in self.state.peers.values() if record.joined_at]
-        if known and all(record.stage is Stage.LEFT for record in known):
+        """Where all have left, also who never took part, all may enter again as at first: nobody has a place to keep."""
+        known = [one for one in self.state.peers.values() if one.joined_at or one.stage is Stage.LEFT]
+        listed = [one for one in known if one.name in self.sessions]
+        if listed and all(one.stage is Stage.LEFT for one in listed):
             for record in known:
-                await self._stage(record.name, {"stage": Stage.NEW.value, "rejoining": False})
-            self.emit(Event("space.anew", detail={"peers": len(known)}))
+                stage = Stage.NEW if record.name in self.sessions else Stage.LEFT  # who is not listed any more: left behind
+                await self._stage(record.name, {"stage": stage.value, "rejoining": False})
+            self.emit(Event("space.anew", detail={"peers": len(listed)}))
 
     async def rebuild(self) -> None:
         """Fold the log: control entries from its beginning, rows from the first entry some peer has not confirmed."""
@@ -333,8 +335,9 @@ class Engine:
         if rejoin and record.joined_at and (broken or not _is_joining(record, session)):
             await self.ingest.command(lambda offset: [anew(record, authority or "", offset, self.clock.now())])
             await self._stop(name)
-        elif record.stage is Stage.PAUSED:
-            await self._stage(name, {"stage": record.paused_from.value})
+        elif record.stage in (Stage.PAUSED, Stage.LEFT):  # who left before it took part begins as at first
+            stage = record.paused_from if record.stage is Stage.PAUSED else Stage.NEW
+            await self._stage(name, {"stage": stage.value})
         session.reason = None
         if session.phase is Phase.BROKEN:
             session.phase = Phase.WAITING

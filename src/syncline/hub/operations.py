@@ -111,7 +111,9 @@ class Operations:
         """Compare all peers; with `repair` append what makes them equal. Raises PeerUnreachable if none is live."""
         sessions = self.live()
         if not sessions:
-            raise PeerUnreachable("no peer is live, so there is nothing to compare", hint="see 'syncline status'")
+            paused = all(session.phase is Phase.PAUSED for session in self.engine.sessions.values())
+            hint = "they are paused; let them go on: 'syncline resume'" if paused else "see 'syncline status'"
+            raise PeerUnreachable("no peer is live, so there is nothing to compare", hint=hint)
         absent = {name: _why_away(session) for name, session in self.engine.sessions.items() if session not in sessions}
         results: list[Compared] = []
         through: dict[str, dict[str, Offset]] = {}

@@ -12,7 +12,7 @@ from syncline.engine.clock import SystemClock
 from syncline.engine.core import Engine, Plan
 from syncline.engine.identity import session_mark
 from syncline.engine.session import Phase, Session
-from syncline.engine.state import State
+from syncline.engine.state import Stage, State
 from syncline.hub import at_rest
 from syncline.hub.build import Renewal, agreed, ask, dismiss, failures, refuse, waiting_columns
 from syncline.hub.desk_service import DeskService, Handler
@@ -189,6 +189,7 @@ async def until_idle(operations: Operations, on_event: Listener, stop: asyncio.E
     waiting: dict[str, float] = {}
     while not stop.is_set():
         operations.check_alive()
+        _require_seed(operations.engine)
         if await operations.engine.idle():
             verified = await operations.verify(repair=False, emit=on_event)
             if verified["pending"] == 0:
@@ -204,6 +205,15 @@ async def until_idle(operations: Operations, on_event: Listener, stop: asyncio.E
             raise reason or UsageError("the peer did not come to life", peer=away[0].name)
         await asyncio.sleep(IDLE_POLL_SECONDS)
     return {"converged": False}
+
+
+def _require_seed(engine: Engine) -> None:
+    """Raise UsageError where a space cannot begin, because a person paused the peer that the others would join."""
+    seed, records = engine.state.peer(engine.plan.seed), engine.state.peers.values()
+    if seed.stage is Stage.PAUSED and seed.footing is Stage.NEW and not any(one.footing is Stage.LIVE for one in records):
+        why = "the others would join it, since nobody has begun yet"
+        hint = f"let it go on: 'syncline resume {seed.name}'"
+        raise UsageError(f"the space cannot begin while {seed.name} is paused", why=why, hint=hint, peer=seed.name)
 
 
 async def _have_all(operations: Operations, away: Sequence[Session]) -> bool:
