@@ -77,7 +77,8 @@ class Facade(Protocol):
         """Compare all peers row by row.
 
         {"equal", "rows", "pending", "drift", "parked", "differences": [{collection, key, fields, "peers": {peer: value},
-         "state": drift|pending|parked}], "parked_at": {peer: rows}, "not_compared", "why_not_compared": {peer: reason},
+         "state": drift|pending|parked}], "differences_not_listed", "parked_at": {peer: rows},
+         "not_compared", "why_not_compared": {peer: reason},
          "repaired", "verified_through": {...}}
         """
         ...

@@ -16,6 +16,7 @@ from syncline.cli.render import Screen, value_text
 from syncline.model.words import counted
 
 ORDER = ("collection", "key", "fields", "state")
+SHOWN = 80  # characters of a value
 
 
 def verify(
@@ -41,11 +42,13 @@ async def _verify(hub: Facade, repair: bool, screen: Screen) -> Report:
 
 
 def _show(screen: Screen, report: Report) -> None:
-    differences = report.get("differences", [])
+    differences, more = report.get("differences", []), report.get("differences_not_listed", 0)
     if differences:
         flat = [{**one, **_values(one)} for one in differences]
         peers = dict.fromkeys(name for one in differences for name in one.get("peers", {}))
         screen.records(flat, ORDER, only=True, below=tuple(f"at {name}" for name in peers))
+    if more:
+        screen.say(f"{counted(more, 'difference')} more, not listed", style="yellow")
     rows = counted(report.get("rows", 0), "row")
     through = ", ".join(f"{name} {offset}" for name, offset in report.get("verified_through", {}).items() if offset is not None)
     drift = report.get("drift", sum(1 for one in differences if one.get("state") == "drift"))
@@ -54,7 +57,7 @@ def _show(screen: Screen, report: Report) -> None:
     elif drift:
         screen.say(f"not equal: {rows} compared, {drift:,} {'differs' if drift == 1 else 'differ'}", style="red")
     else:
-        found = f"{counted(len(differences), 'difference')} on the way or parked" if differences else "none differ"
+        found = f"{counted(len(differences) + more, 'difference')} on the way or parked" if differences else "none differ"
         screen.say(f"not proven equal: {rows} compared, {found}", style="yellow")
     why = report.get("why_not_compared", {})
     for name in report.get("not_compared", []):
@@ -75,8 +78,16 @@ def _values(difference: Report) -> dict[str, str]:
 
 def _fields(fields: Report) -> str:
     if len(fields) == 1:  # which one stands in the row above
-        return value_text(next(iter(fields.values())))
-    return ", ".join(f"{name} {value_text(value)}" for name, value in fields.items())
+        return _short(next(iter(fields.values())))
+    return ", ".join(f"{name} {_short(value)}" for name, value in fields.items())
+
+
+def _short(value: object) -> str:
+    """A value, or how it begins and how long it is; --json has it whole."""
+    text = value_text(value)
+    if len(text) <= SHOWN:
+        return text
+    return f"{text[:SHOWN]}... ({len(value if isinstance(value, str) else text):,} characters)"
 
 
 def _parked(report: Report) -> str:

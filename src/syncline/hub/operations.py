@@ -239,6 +239,7 @@ def report_verify(results: Sequence[Compared], absent: Mapping[str, str], repair
         "why_not_compared": dict(absent),
         "repaired": repaired,
         "differences": [difference_report(one) for one in differences],
+        "differences_not_listed": sum(result.found for result in results) - len(differences),
         "verified_through": {result.collection: result.through for result in results},
     }
 

@@ -98,7 +98,7 @@ def _missing_columns(spec: CollectionSpec, tables: Tables, columns: tuple[str, .
                 continue
             holder, model = holders[0]
             twin = next((column.name for column in table.columns if column.name.lower() == name.lower()), None)
-            hint = rename_column(table.name, twin, name) if twin else add_column(table.name, model)
+            hint = rename_column(table, twin, name) if twin else add_column(table, model)
             why = f"{holder} has it" + (f"; here it is written {twin}" if twin else "")
             where = {"collection": spec.name, "peer": peer, "column": name}
             yield TablesDiffer("a column is missing", why=why, hint=hint, line=line_of(spec, f"at.{peer}"), **where)
@@ -138,7 +138,7 @@ def _key(spec: CollectionSpec, tables: Tables, columns: tuple[str, ...], problem
         if not any(set(unique) == set(spec.key) for unique in table.uniques):
             what = f"the key {', '.join(spec.key)} is not unique"
             why = "no primary key or unique constraint has exactly these columns, so one key could name two rows"
-            problems.append(NoKey(what, why=why, hint=unique_index(table.name, spec.key), line=line, **where))
+            problems.append(NoKey(what, why=why, hint=unique_index(table, spec.key), line=line, **where))
             continue
         nullable = [column.name for column in table.columns if column.name in spec.key and column.nullable]
         if nullable:

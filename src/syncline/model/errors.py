@@ -259,7 +259,7 @@ class PeerFull(PeerError):
 
 
 class PeerDenied(PeerError):
-    """The peer does not let us in: user, password or access rule; retried, for any of them may be changed there or here."""
+    """The peer does not let us in: user, password, access rule or database name; retried, for each may be changed."""
 
     code = "SYN-P09"
     transient = True

@@ -44,7 +44,10 @@ class Column(msgspec.Struct, frozen=True):
 
 
 class Table(msgspec.Struct, frozen=True):
-    """A table as one peer has it. `uniques` are the column sets of other unique constraints."""
+    """A table as one peer has it. `uniques` are the column sets of other unique constraints.
+
+    `quotes`: what its kind of server puts around a name.
+    """
 
     name: str
     columns: tuple[Column, ...]
@@ -54,6 +57,7 @@ class Table(msgspec.Struct, frozen=True):
     rows_estimate: int = 0
     makes: tuple[tuple[str, str], ...] = ()  # what makes such a table: each statement before and after the table's name
     parents: tuple[str, ...] = ()  # other tables that its foreign keys refer to
+    quotes: str = '"'
 
     def column(self, name: str) -> Column | None:
         """The column of that name, compared exactly."""

@@ -40,6 +40,23 @@ def test_verify_says_what_is_not_proven_and_why_where_no_row_differs(hub: FakeHu
     ]
 
 
+def test_verify_counts_also_what_is_not_listed_and_shortens_long_values(hub: FakeHub) -> None:
+    known = {"equal": False, "rows": 5000, "pending": 0, "drift": 0, "verified_through": {}}
+    long = {
+        **DIFFERENCE,
+        "state": "parked",
+        "fields": ["notes"],
+        "peers": {"hq": {"notes": "ab" * 5000}, "van": {"notes": None}},
+    }
+    hub.answers["verify"] = {**known, "parked": 2000, "differences": [long], "differences_not_listed": 1999}
+    told = syncline("verify").stdout
+    assert "1,999 differences more, not listed" in told
+    assert "5,000 rows compared, 2,000 differences on the way or parked" in told
+    assert f'"{"ab" * 39}a... (10,000 characters)' in told
+    assert max(map(len, told.splitlines())) < 300
+    assert answer("verify", code=1)["differences"] == [long]
+
+
 def test_history_tells_a_persons_decision_and_what_is_still_open(hub: FakeHub) -> None:
     settled = {"settles": ["812.0.1"], "by": "ann", "decision": "take van"}
     open_one = {**HISTORY[1]["conflicts"][0], "id": "2.0.0", "open": True}

@@ -7,8 +7,9 @@ from tests.unit.engine.stand import ITEMS, Stand
 from tests.unit.hub.verbs import begin, compare, contended, quiet
 
 from syncline.engine.session import Phase
+from syncline.engine.state import State
 from syncline.hub import repairing
-from syncline.hub.operations import Operations
+from syncline.hub.operations import Operations, report_verify
 from syncline.hub.pipeline import LivePipeline
 from syncline.hub.repairing import repair
 from syncline.model.entry import Kind
@@ -16,7 +17,7 @@ from syncline.model.errors import UsageError
 from syncline.model.space import Direction, Settings
 from syncline.peers.protocol import Peer
 from syncline.reconcile import verify
-from syncline.reconcile.verify import compare_collection
+from syncline.reconcile.verify import Compared, Difference, compare_collection
 from syncline.sim.database import Constraints
 
 # -- parked rows ------------------------------------------------------------------------------------------------------------
@@ -212,3 +213,10 @@ def test_p17_no_drift_is_claimed_in_the_middle_of_traffic(seed: int) -> None:
             await asyncio.sleep(0.02)
 
     stand.run(story())
+
+
+def test_what_is_found_and_not_listed_is_counted() -> None:
+    difference = Difference("items", (1,), ("a",), ("id", "a"), {"p": (1, "x"), "q": None}, "parked")
+    results = [Compared("items", 5, (difference,), 2_000, None, {"parked": 2_000}), Compared("more", 5, (), 0, 7, {})]
+    report = report_verify(results, {}, 0, State())
+    assert (len(report["differences"]), report["differences_not_listed"]) == (1, 1_999)

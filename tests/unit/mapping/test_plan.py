@@ -237,7 +237,23 @@ def test_x4_d40_names_stay_inside_their_quotes(name: str, columns: list[str]) ->
     made = create_table(name, table(*(column(word, key_part=place + 1) for place, word in enumerate(columns))))
     outside = made.replace('""', "").split('"')[::2]
     assert "".join(outside).replace(" ", "") == f"CREATETABLE({'TEXT,' * len(columns)}PRIMARYKEY({',' * (len(columns) - 1)}))"
-    assert add_column(name, column(columns[0])) == f"ALTER TABLE {quote(name)} ADD COLUMN {quote(columns[0])} TEXT"
+    first = quote(columns[0])
+    assert add_column(table(name=name), column(columns[0])) == f"ALTER TABLE {quote(name)} ADD COLUMN {first} TEXT"
+
+
+def test_a_statement_has_the_quotes_of_the_server_that_is_to_run_it() -> None:
+    here, there = table(ID, NAME, name="o`r"), table(ID, NAME, name="o`r", quotes="`")
+    found = refused(plan(spec(key=("name",)), {"a": here, "b": there}))
+    assert [problem.hint for problem in found] == [
+        'CREATE UNIQUE INDEX "o`r_name_key" ON "o`r" ("name")',
+        "CREATE UNIQUE INDEX `o``r_name_key` ON `o``r` (`name`)",
+    ]
+    told = one(plan(spec(), {"a": table(ID, NAME, BALANCE), "b": there}))
+    assert told.hint == "ALTER TABLE `o``r` ADD COLUMN `balance` INTEGER"
+    twin = table(ID, column("Name"), name="o`r", quotes="`")
+    found = refused(plan(spec(), {"a": here, "b": twin}))
+    assert "ALTER TABLE `o``r` RENAME COLUMN `Name` TO `name`" in [problem.hint for problem in found]
+    assert create_table("o`r", there).startswith("CREATE TABLE `o``r` (`id` INTEGER NOT NULL,")
 
 
 KINDS = st.sampled_from(list(STORAGE))

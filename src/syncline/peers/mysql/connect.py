@@ -49,7 +49,8 @@ _KEEPALIVE: Final = {"TCP_KEEPIDLE": 10, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 3, "
 
 BUSY: Final = frozenset({1020, 1205, 1213, 1317, 1412, 1479, 1614, 1637, 1969, 3024, 3572})
 _FULL: Final = frozenset({1021, 1037, 1038, 1041, 1114, 3164, 1197})
-_LOGIN: Final = frozenset({1044, 1045, 1049, 1129, 1130, 1698, 1820, 1862, 2059, 2061, 3118, 3955, 4151})
+_LOGIN: Final = frozenset({1044, 1045, 1129, 1130, 1698, 1820, 1862, 2059, 2061, 3118, 3955, 4151})
+_NO_DATABASE: Final = 1049
 _DATABASE: Final = 1044  # this user may not do this in this database
 _RIGHT: Final = frozenset({1142, 1143, 1227, 1370, 1410, 1419})
 _CHANGED: Final = frozenset({1051, 1054, 1072, 1146, 1932})
@@ -304,6 +305,9 @@ def translate(error: pymysql.err.Error, place: Place, doing: str) -> PeerError:
     if "certificate" in said or number == 2026:
         hint = "give the server a certificate for its name; ssl_ca= names its authority; insecure=true goes without"
         return PeerUnsafe("the server does not prove who it is", why=why, hint=hint, **where)
+    if number == _NO_DATABASE:
+        hint = "correct the database's name in the address, or create it: CREATE DATABASE; it is tried again by itself"
+        return PeerDenied("the database does not exist", why=why, hint=hint, **where)
     if number in _LOGIN and (number != _DATABASE or doing.startswith("connecting")):
         hint = "correct the address or the password, or create the user for this host; it is tried again by itself"
         return PeerDenied("the server does not let Syncline in", why=why, hint=hint, **where)

@@ -145,6 +145,7 @@ def _catalog(
         tuple(mark for mark, on in marks if on),
         int(estimate or 0),
         parents=tuple(sorted({one[1] for one in foreign if one[1] != name})),
+        quotes="`",
     )
     touched = tuple(column[0] for column in columns if "on update" in (column[10] or "").lower())
     return Catalog(

@@ -66,6 +66,7 @@ _BYTES: Final = re.compile(r"([0-9]{1,6})(MB|GB|TB)")
 _UNITS: Final = {"MB": 1024**2, "GB": 1024**3, "TB": 1024**4}
 _TRUE: Final = {"true": True, "1": True, "false": False, "0": False}
 _LOGIN: Final = ("authentication failed", "no pg_hba.conf entry", "does not exist", "no password supplied", "not permitted")
+_NO_DATABASE: Final = re.compile('database ".*" does not exist')
 _STRANGER: Final = ("invalid response to SSL negotiation", "expected authentication request from server, but received")
 _CERTIFICATE: Final = ("certificate", "SSL", "root.crt")
 
@@ -202,6 +203,9 @@ def translate(error: psycopg.Error, place: Place, doing: str) -> PeerError:
         return PeerFull("the server has no space left", why=why, hint="free some space; it goes on by itself", **where)
     if REFUSED in why:
         return _pooled(place, why)
+    if state == "3D000" or (not state and doing.startswith("connecting") and _NO_DATABASE.search(why)):
+        hint = "correct the database's name in the address, or create it: CREATE DATABASE; it is tried again by itself"
+        return PeerDenied("the database does not exist", why=why, hint=hint, **where)
     if state.startswith("28") or (not state and doing.startswith("connecting") and any(word in why for word in _LOGIN)):
         hint = "correct the address, the password or the server's pg_hba.conf; it is tried again by itself"
         return PeerDenied("the server does not let Syncline in", why=why, hint=hint, **where)

@@ -102,6 +102,7 @@ def test_f31_a_server_that_is_not_there_or_lets_nobody_in_is_told_apart() -> Non
             with pytest.raises(error) as caught:
                 await open_peer("hq", url).connect()
             assert SECRET not in str(caught.value)
+            assert ("the database does not exist" in str(caught.value)) is ("no_such_database" in url)
 
     story(work)
 
