@@ -67,6 +67,7 @@ _UNITS: Final = {"MB": 1024**2, "GB": 1024**3, "TB": 1024**4}
 _TRUE: Final = {"true": True, "1": True, "false": False, "0": False}
 _LOGIN: Final = ("authentication failed", "no pg_hba.conf entry", "does not exist", "no password supplied", "not permitted")
 _NO_DATABASE: Final = re.compile('database ".*" does not exist')
+_AWAY: Final = frozenset({"08", "53", "57", "58"})  # classes: it cannot be reached, has no room, ends, has trouble
 _STRANGER: Final = ("invalid response to SSL negotiation", "expected authentication request from server, but received")
 _CERTIFICATE: Final = ("certificate", "SSL", "root.crt")
 
@@ -223,7 +224,10 @@ def translate(error: psycopg.Error, place: Place, doing: str) -> PeerError:
         return PeerChanged("a table was altered or dropped", why=why, hint=hint, **where)
     if state == "42501":
         return PeerUnsafe("a right is missing", why=why, hint="'syncline check' says which, with the statement", **where)
-    if not state or state[:2] in {"08", "53", "57", "58"} or isinstance(error, psycopg.OperationalError):
+    if state and state[:2] not in _AWAY and isinstance(error, psycopg.OperationalError):
+        hint = "the reason says what; it is tried again by itself"
+        return PeerUnreachable("the server does not do what it was asked for now", why=why, hint=hint, **where)
+    if not state or state[:2] in _AWAY:
         hint = "start the server, or correct the address; it goes on by itself"
         return PeerUnreachable("the server cannot be reached now", why=why, hint=hint, **where)
     return PeerUnsafe("PostgreSQL refused", why=why, hint="the reason says what", **where)

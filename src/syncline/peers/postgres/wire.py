@@ -12,7 +12,7 @@ import psycopg
 from psycopg import sql
 from psycopg.pq import ConnStatus
 
-from syncline.model.errors import PeerError
+from syncline.model.errors import PeerError, PeerRestored
 from syncline.peers.postgres.connect import Connection, Place, errors, open_walsender
 
 _STATUS: Final = Struct("!cQQQqB")
@@ -25,6 +25,7 @@ _PIECE_BYTES: Final = 4 * 1024 * 1024  # after which no more are taken
 _FEW: Final = 100  # messages: a server that goes on sending is left to gather more, since many cost little more than one
 _BUSY_SECONDS: Final = 0.005
 _GATHER_SECONDS: Final = 0.002
+_NO_SLOT: Final = frozenset({"42704", "55000"})  # no such object; it is not in a state to be used
 _FEEDBACK_SECONDS: Final = 5.0  # well within wal_sender_timeout, whatever the reader does
 
 
@@ -60,7 +61,22 @@ class Walsender:
         """Make a temporary copy of a slot, which ends with this session."""
         text = sql.SQL("SELECT pg_catalog.pg_copy_logical_replication_slot({}, {}, true)").format(slot, name)
         with errors(self._place, "copying the slot"):
-            await self._connection.execute(text)
+            try:
+                await self._connection.execute(text)
+            except psycopg.Error as error:
+                self._require_slot(error)
+                raise
+
+    def _require_slot(self, error: psycopg.Error) -> None:
+        """Raise PeerRestored where an error tells that the slot was dropped, or does not have its log any more."""
+        if (error.sqlstate or "") in _NO_SLOT and "replication slot" in str(error):
+            peer = self._place.peer
+            raise PeerRestored(
+                "the replication slot is gone",
+                why=f"{self._place.scrub(str(error))}: somebody dropped it, or the server let go of its log",
+                hint=f"let it join again by compare-and-merge: 'syncline resume {peer} --rejoin'",
+                peer=peer,
+            ) from error
 
     async def start(self, slot: str, lsn: int, publication: str) -> None:
         """Begin to stream. Raises psycopg.errors.ObjectInUse if somebody else streams from this slot."""
@@ -72,6 +88,7 @@ class Walsender:
         except psycopg.errors.ObjectInUse:
             raise
         except psycopg.Error as error:
+            self._require_slot(error)
             with errors(self._place, "starting to stream"):
                 raise error
         self.ends = lsn

@@ -127,6 +127,7 @@ def test_f31_a_server_that_is_not_there_or_lets_nobody_in_is_told_apart() -> Non
         (psycopg.errors.AdminShutdown("x"), PeerUnreachable, True),
         (psycopg.errors.TooManyConnections("x"), PeerUnreachable, True),
         (psycopg.OperationalError("server closed the connection"), PeerUnreachable, True),
+        (psycopg.errors.ObjectNotInPrerequisiteState("x"), PeerUnreachable, True),
         (psycopg.errors.UndefinedTable("x"), PeerChanged, False),
         (psycopg.errors.InsufficientPrivilege("x"), PeerUnsafe, False),
         (psycopg.errors.InvalidPassword("x"), PeerDenied, True),
@@ -137,6 +138,7 @@ def test_t13_errors_that_pass_are_told_from_those_that_stay(error: psycopg.Error
     place = parse_url("hq", f"postgresql://sync:{WRITTEN}@127.0.0.1/crm")
     told = translate(type(error)(f"it says {SECRET}"), place, "testing")
     assert type(told) is kind
+    assert told.what != "the server cannot be reached now" or type(error) is not psycopg.errors.ObjectNotInPrerequisiteState
     assert told.transient is transient
     assert SECRET not in str(told)
     assert told.hint
