@@ -17,7 +17,7 @@ from syncline.hub.pipeline import resting
 from syncline.log.reading import SqliteReader
 from syncline.log.registry import is_served, log_exists, open_reader
 from syncline.mapping.plan import outline
-from syncline.model.codec import encode_row
+from syncline.model.codec import block_mark, encode_row
 from syncline.model.errors import PeerError, SynclineError, UsageError
 from syncline.model.event import Listener
 from syncline.model.key import parse_key
@@ -179,10 +179,12 @@ class Reading:
         state = await self.state()
         async with self.reader() as reader:
             for one in product(*map(_readings, key)):
-                frames = reader.find(encode_row(one))
-                found = await records.history(frames, collection, [one], state)
-                if found:
-                    return found
+                steps: dict[tuple[int, int], Report] = {}
+                for needle in (encode_row(one), block_mark(collection)):  # in a block, a key's parts stand in their columns
+                    found = await records.history(reader.find(needle), collection, [one], state)
+                    steps |= {(step["offset"], step["row"]): step for step in found}
+                if steps:
+                    return [steps[place] for place in sorted(steps)]
         await self._require_key(collection, key)
         return []
 

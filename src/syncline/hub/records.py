@@ -1,13 +1,13 @@
 """What people ask of the log: conflicts, parked rows, the history of a row; as plain data for every face."""
 
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence, Set
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from syncline.engine import keeping
 from syncline.engine.state import ParkedRow, PeerRecord, Stage, State
 from syncline.hub.at_rest import Found
-from syncline.model.change import Change
+from syncline.model.change import Change, change_of
 from syncline.model.conflict import Conflict, Side
 from syncline.model.entry import Entry, Kind
 from syncline.model.errors import UsageError
@@ -196,18 +196,30 @@ async def history(frames: AsyncIterator[tuple[Entry, ...]], collection: str, key
     found: list[Report] = []
     async for entries in frames:
         for entry in entries:
-            for place, change in enumerate(entry.changes):
-                if change.collection == collection and change.key in wanted:
-                    found.append(_step(entry, change, place, columns, state))
+            for place, change, time in _changes(entry, collection, wanted):
+                found.append(_step(entry, change, place, time, columns, state))
     return found
 
 
-def _step(entry: Entry, change: Change, row: int, columns: Sequence[str], state: State) -> Report:
+def _changes(entry: Entry, collection: str, wanted: Set[Key]) -> Iterator[tuple[int, Change, Micros]]:
+    """The changes of some rows: place in the entry, change, and when it was made. Of blocks, only these rows are made."""
+    start = 0
+    for block in entry.blocks:
+        if block.collection == collection:
+            for place in sorted([place for key in wanted for place in block.places(key)]):
+                yield start + place, change_of(block, place), block.time(place, entry.time)
+        start += block.count
+    for place, change in () if entry.blocks else enumerate(entry.changes):
+        if change.collection == collection and change.key in wanted:
+            yield place, change, (change.verdict.time if change.verdict else 0) or entry.time
+
+
+def _step(entry: Entry, change: Change, row: int, time: Micros, columns: Sequence[str], state: State) -> Report:
     verdict = change.verdict
     step: Report = {
         "offset": entry.offset,
         "row": row,  # its place in the entry, as in the ids of conflicts
-        "time": when((verdict.time if verdict else 0) or entry.time),
+        "time": when(time),
         "origin": entry.peer or _nobody(entry),
         "kind": entry.kind.value,
         "context": entry.context,

@@ -10,10 +10,11 @@ from typing import Any, Final
 import msgspec
 import xxhash
 
-from syncline.model.block import Block
+from syncline.model.block import Block, Series
 from syncline.model.change import Rows
 from syncline.model.entry import Entry
 from syncline.model.errors import CodecError
+from syncline.model.forms import PLAIN
 from syncline.model.value import ABSENT, Absent, Tagged, Value
 
 VERSION: Final = 2  # 2: entries may have blocks
@@ -108,6 +109,13 @@ def encode_row(row: tuple[Value, ...]) -> bytes:
         return _ENCODER.encode(row)
     except _UNWRITABLE as error:
         raise CodecError("a value does not fit the wire", why=str(error)) from error
+
+
+def block_mark(collection: str) -> bytes:
+    """How the encoding of every block of a collection begins. Bytes of other things may look like it."""
+    head = _ENCODER.encode(collection)
+    wire = _ENCODER.encode(Block(collection, (0,), (Series(PLAIN, []),), ()))
+    return wire[: wire.index(head) + len(head)]
 
 
 def decode_row(data: bytes | memoryview) -> tuple[Value, ...]:

@@ -21,6 +21,7 @@ from syncline.hub.records import (
     shown_peer,
     when,
 )
+from syncline.model.blocks import of_changes
 from syncline.model.change import Change, Verdict
 from syncline.model.conflict import Conflict, Side
 from syncline.model.entry import Entry, Kind
@@ -181,6 +182,20 @@ def steps(*entries: Entry, keys: Sequence[Row] = ((1,),)) -> list[Report]:
 def plain(offset: int, before: Row | None, after: Row | None, *, key: Row = (1,), collection: str = "items") -> Entry:
     """A plain change by p."""
     return Entry(offset, Kind.CHANGE, "p", Position(offset), 1, TIME, (Change(collection, key, before, after),))
+
+
+def test_a_row_in_a_block_has_its_place_its_time_and_its_steps() -> None:
+    others = of_changes([Change("other", (1,), None, (1, "x"))], {"other": (0,)}, [0])
+    changes = [Change("items", (key,), (key, "a", None), (key, "b", None)) for key in (2, 1)]
+    again = Change("items", (1,), (1, "b", None), (1, "c", None))
+    blocks = of_changes([*changes, again], {"items": (0,)}, [3_000_000, 2_000_000, 0])
+    assert blocks
+    assert others
+    found = steps(Entry(2, Kind.CHANGE, "p", Position(2), 1, TIME, blocks=others + blocks))
+    assert [(one["row"], one["time"], one["fields"]) for one in found] == [
+        (2, when(TIME - 2_000_000), {"a": ["a", "b"]}),
+        (3, when(TIME), {"a": ["b", "c"]}),
+    ]
 
 
 def test_a_row_has_a_history_from_insert_to_delete() -> None:

@@ -61,7 +61,8 @@ class Capture:
             self._looked = time.monotonic()
             end = await self._patiently(partial(self._look, known))
             if end is not None and (end.major > cursor or not told):
-                grouper = Grouper(self._place.peer, context, limits.TRANSACTION_ROWS_MAX if live else limits.GROUP_ROWS_MAX)
+                rows_max, backlog = (limits.TRANSACTION_ROWS_MAX, None) if live else (limits.GROUP_ROWS_MAX, self._layouts)
+                grouper = Grouper(self._place.peer, context, rows_max, backlog)
                 async for transaction in self._drain(cursor, end, grouper):
                     yield transaction
                 cursor, context, told, known = end.major, grouper.context, True, end

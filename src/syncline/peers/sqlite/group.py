@@ -3,24 +3,33 @@
 SQLite tells triggers nothing of transactions. What a reader sees ends at a commit, so a group that ends there is whole
 transactions. Only a group that outgrows its limit before a commit is known is cut: at the longest pause between two
 statements in it, which is most likely a commit, and never inside a statement unless that alone is larger than the limit.
+
+While commits are watched, a group spans no longer than a look takes, so it has one time. A backlog may span days: each of its
+changes then keeps its own statement's time (see dated).
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 
 from syncline.model.change import Change, Refusal, Transaction
 from syncline.model.limits import BATCH_BYTES_MAX, TRANSACTION_ROWS_MAX
 from syncline.model.stamp import Offset
+from syncline.peers.sqlite.dated import by_statement, places_of, together
 from syncline.peers.sqlite.decode import Hit, Item, Mark, Piece
 from syncline.peers.sqlite.footprint import position
+from syncline.peers.sqlite.layout import Layout
 from syncline.peers.sqlite.reconcile import changes_of, plain_changes
 
 
 class Grouper:
-    """Fed with pieces up to a commit, then finished. `context`: the watermark before the first record."""
+    """Fed with pieces up to a commit, then finished. `context`: the watermark before the first record.
 
-    def __init__(self, peer: str, context: Offset, rows_max: int) -> None:
+    `backlog`: the layouts of records whose commits nobody watched; each change keeps its own time. None: they were watched.
+    """
+
+    def __init__(self, peer: str, context: Offset, rows_max: int, backlog: Mapping[int, Layout] | None = None) -> None:
         self._peer, self.context, self._rows_max = peer, context, rows_max
+        self._places = None if backlog is None else places_of(backlog.values())
         self._seqs: list[int] = []
         self._millis: list[int] = []
         self._items: list[Item] = []
@@ -39,7 +48,7 @@ class Grouper:
                 start = place + 1
         self._take(piece, start, len(piece.items))
         while self._is_large() and (cut := self._cut()):
-            yield self._emit(cut)
+            yield from self._emit(cut)
 
     def _cut(self) -> int:
         """Where to end a group: within its limit, unless a statement is longer than that."""
@@ -56,7 +65,7 @@ class Grouper:
     def finish(self) -> Iterator[Transaction]:
         """The records so far end at a commit: yield what is left."""
         if self._items:
-            yield self._emit(len(self._items))
+            yield from self._emit(len(self._items))
         self._plain = True
 
     def _take(self, piece: Piece, start: int, stop: int) -> None:
@@ -66,15 +75,17 @@ class Grouper:
         self._bytes += piece.bytes * (stop - start) // len(piece.items)
         self._plain = self._plain and piece.plain
 
-    def _emit(self, count: int) -> Transaction:
-        items, millis = self._items[:count], self._millis[:count]
-        changes = plain_changes(items) if self._plain else None
-        if changes is None:
-            changes = changes_of(items, millis)
-        seq = self._seqs[count - 1]
+    def _emit(self, count: int) -> Sequence[Transaction]:
+        items, millis, seqs = self._items[:count], self._millis[:count], self._seqs[:count]
         self._bytes -= self._bytes * count // len(self._items)
         del self._items[:count], self._millis[:count], self._seqs[:count]
-        return self._transaction(seq, millis[-1], changes, ())
+        changes = plain_changes(items) if self._plain else None
+        if self._places is None or len(set(millis)) == 1:
+            found = changes_of(items, millis) if changes is None else changes
+            return [self._transaction(seqs[-1], millis[-1], found, ())]
+        moments = by_statement(items, millis, plain=changes is not None)
+        parts = [self._transaction(seqs[stop - 1], millis[stop - 1], found, ()) for stop, found in moments]
+        return together(parts, self._places)
 
     def _transaction(self, seq: int, millis: int, changes: tuple[Change, ...], refused: tuple[Refusal, ...]) -> Transaction:
         return Transaction(self._peer, position(seq, millis), self.context, millis * 1000, changes, refused)

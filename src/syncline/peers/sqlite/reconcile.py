@@ -27,14 +27,16 @@ def plain_changes(items: Sequence[Item]) -> tuple[Change, ...] | None:
 
 def changes_of(items: Sequence[Item], millis: Sequence[int]) -> tuple[Change, ...]:
     """The changes of any items (no marks), in order, with replaced rows found and disturbed chains folded."""
-    changes: list[Change] = []
-    for start, stop in _runs(millis):
-        made = _Statement().run(items[start:stop])
-        changes += made if chains(made) else _folded(made)
-    return tuple(changes)
+    return tuple([change for start, stop in runs(millis) for change in run_of(items[start:stop])])
 
 
-def _runs(millis: Sequence[int]) -> Iterator[tuple[int, int]]:
+def run_of(items: Sequence[Item]) -> Sequence[Change]:
+    """The changes of items that have one time."""
+    made = _Statement().run(items)
+    return made if chains(made) else _folded(made)
+
+
+def runs(millis: Sequence[int]) -> Iterator[tuple[int, int]]:
     """Stretches of records with one time: at least a statement each, since SQLite has one 'now' per statement."""
     start = 0
     for place in range(1, len(millis) + 1):

@@ -48,12 +48,12 @@ class CapturedFile:
             found |= {(collection.name, key): row for key, row in rows}
         return found
 
-    def transactions(self, rows_max: int = 10_000) -> list[Transaction]:
-        """The changelog, grouped."""
+    def transactions(self, rows_max: int = 10_000, *, backlog: bool = False) -> list[Transaction]:
+        """The changelog, grouped. `backlog`: as nobody watched it."""
         names = ("seq", "kind", MILLIS, *(f"{side}{n}" for n in range(width(self.sql)) for side in "ba"))
         rows = read(self.sql, Source(CHANGELOG, names, ("seq",)), "ORDER BY seq", ()).rows
-        grouper = Grouper("here", 0, rows_max)
         layouts = load_layouts(self.sql)
+        grouper = Grouper("here", 0, rows_max, layouts if backlog else None)
         made = [one for row in rows for one in grouper.feed(decode([row], layouts))] if rows_max == 1 else []
         made = made or list(grouper.feed(decode(rows, layouts)))
         return made + list(grouper.finish())
