@@ -5,7 +5,7 @@ transactions by their first row. Everything here blocks and is run in the sessio
 """
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 import msgspec
@@ -36,6 +36,9 @@ _WRITER: Final = (
 _SPARE_BYTES: Final = 64 * 1024  # of a packet, for what stands around a row
 
 
+Look = Callable[[Sequence[str]], Mapping[str, Catalog]]  # what the catalog says of tables now
+
+
 def be_writer(connection: Connection) -> None:
     """Pin what only a session that applies needs."""
     for statement in _WRITER:
@@ -57,6 +60,10 @@ def enter(connection: Connection, nonce: str) -> Offset:
             time.sleep(_PAUSE_SECONDS)
 
 
+class _Altered(Exception):
+    """A type was altered since the catalog was read: what was refused may be held now."""
+
+
 class Applier:
     """Writes batches over one connection; one at a time."""
 
@@ -66,18 +73,30 @@ class Applier:
         connection: Connection,
         collections: Mapping[str, Collection],
         layouts: Mapping[str, Layout],
-        catalogs: Mapping[str, Catalog],
+        look: Look,
     ) -> None:
         self._peer, self._connection = peer, connection
-        self._targets = {
-            name: Target(collection, layouts[name], catalogs[layouts[name].name])
-            for name, collection in collections.items()
-            if name in layouts and layouts[name].name in catalogs
-        }
+        self._collections, self._layouts, self._look = collections, layouts, look
+        self._targets = self._find()
         ((packet,),) = fetch(connection, "SELECT @@max_allowed_packet")
         self._row_bytes_max = int(packet) - _SPARE_BYTES
         self._stages = Stages()
         self.nonce = ""  # of the session that this is; another one in the database fences it off
+
+    def _find(self) -> dict[str, Target]:
+        names = {name: self._layouts[name] for name in self._collections if name in self._layouts}
+        found = self._look([layout.name for layout in names.values()])
+        return {
+            name: Target(self._collections[name], layout, found[layout.name])
+            for name, layout in names.items()
+            if layout.name in found
+        }
+
+    def _has_altered(self) -> bool:
+        """Whether the tables' types are not those that were known; from now on they are."""
+        before = {name: target.catalog.types for name, target in self._targets.items()}
+        self._targets = self._find()
+        return before != {name: target.catalog.types for name, target in self._targets.items()}
 
     def apply(self, batch: Batch) -> Applied:
         """Apply a batch; see the protocol. Raises driver errors that concern no single row; then nothing happened."""
@@ -85,6 +104,8 @@ class Applier:
         while True:
             try:
                 return self._attempt(batch, careful=careful)
+            except _Altered:
+                self._stages.clear()
             except pymysql.err.Error as error:
                 self._stages.clear()
                 if setback(error) and not careful:
@@ -106,6 +127,8 @@ class Applier:
             mark = f"UPDATE {STATE} SET watermark = %s, fingerprint = %s, refused = NULL, beat = beat + 1"
             fetch(connection, mark, (batch.upto, batch.fingerprint))
             refused = self._write(batch.writes, careful=careful)
+            if refused and self._has_altered():
+                raise _Altered
             if refused:
                 blob = msgspec.msgpack.encode(tuple(refused))
                 fetch(connection, f"UPDATE {STATE} SET refused = %s", (blob,))

@@ -118,9 +118,8 @@ class MysqlPeer:
             raise PeerUnsafe(what, why=why, hint=found[0].hint or "see 'syncline check'", peer=self.name)
         identity = footprint.install(connection, server, self.place, collections, secrets.token_hex(8))
         layouts = load_layouts(connection)
-        entries = inspect.catalogs(connection, server, [layout.name for layout in layouts.values()])
         named = {collection.name: collection for collection in collections}
-        applier = apply.Applier(self.name, connection, named, layouts, entries)
+        applier = apply.Applier(self.name, connection, named, layouts, partial(inspect.catalogs, connection, server))
         applier.nonce = identity.nonce
         return identity, applier
 
