@@ -121,7 +121,7 @@ def test_f15_a_connection_that_is_cut_again_and_again(pair: Mixed) -> None:
         pair.start()
         for _ in range(TURNS):
             _wait_for_work(pair)
-            assert proxy.cut() > 0
+            pair.space.wait(lambda: proxy.cut() > 0, "there is a connection to cut")
     finally:
         added = writers.stop()
     pair.space.wait(lambda: pair.balances("munich") == {added}, "every increment arrives")

@@ -136,7 +136,9 @@ class Capture:
             return await dump.receive(_LOOK_SECONDS)
         except DumpRefused as refused:
             after, server = self._told if self._told.text else self._after, self._reader.server
-            why = await self._reader.run(lambda connection: history.trouble(connection, server, after))
+            why = await self._reader.run(
+                lambda connection: history.trouble(connection, server, after) or history.misplaced(connection, after)
+            )
             if why:
                 await self._note_broken(why)
                 raise _restored(self._place, why) from refused

@@ -9,6 +9,8 @@ from collections.abc import Iterable
 from functools import lru_cache
 from typing import Final, NamedTuple
 
+import pymysql
+
 from syncline.model.stamp import Offset, Position
 from syncline.peers.mysql.connect import Connection, fetch
 from syncline.peers.mysql.features import HISTORY, Server
@@ -16,6 +18,7 @@ from syncline.peers.mysql.features import HISTORY, Server
 OFFSET_BITS: Final = 40  # of the offset in a file, below the file's number in the major part of a position
 FIRST: Final = 4  # offset of the first event of a file
 _U32: Final = 2**32
+_NO_EVENT: Final = 1220  # ER_ERROR_WHEN_EXECUTING_COMMAND: wrong offset, or the file cannot be read
 
 
 class Spot(NamedTuple):
@@ -162,4 +165,16 @@ def _trouble_at(connection: Connection, server: Server, after: Position, there: 
         ((found,),) = fetch(connection, "SELECT BINLOG_GTID_POS(%s, %s)", (file, offset))
         if found is not None and set(found.split(",")) != remembered:
             return f"at {offset} of {file} stands {found}, not {','.join(sorted(remembered))}: reset, or restored"
+    return ""
+
+
+def misplaced(connection: Connection, after: Position) -> str:
+    """Why no event begins where history was read to, in words; '' if one does. For a server that would not send from there."""
+    file, offset = spot_of(after)
+    try:
+        fetch(connection, "SHOW BINLOG EVENTS IN %s FROM %s LIMIT 1", (file, offset))
+    except pymysql.err.MySQLError as error:
+        if error.args[0] == _NO_EVENT:
+            return f"nothing begins at {offset} of {file}: the binary log was reset, or restored"
+        raise
     return ""

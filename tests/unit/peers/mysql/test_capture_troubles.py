@@ -179,6 +179,19 @@ def test_f22_a_log_of_the_same_length_and_gtids_is_still_another_one(server: Ser
     story(work)
 
 
+def test_f22_a_place_in_the_middle_of_an_event_is_one_of_another_history(server: Server) -> None:
+    async def work() -> None:
+        async with database(ITEMS, server=server) as base:
+            peer, after = await _filled(base)
+            bare = Position(after.major - 3, 0, " ".join(after.text.split(" ")[:2]))  # as a snapshot tells it
+            with pytest.raises(PeerRestored, match="nothing begins at"):
+                await _first(peer, bare)
+            with pytest.raises(PeerRestored):
+                await _first(peer, after)
+
+    story(work)
+
+
 def test_f28_a_data_folder_that_was_put_back_is_noticed(server: Server, tmp_path: Path) -> None:
     async def work() -> None:
         async with database(ITEMS, server=server) as base:
