@@ -65,8 +65,11 @@ class Facade(Protocol):
         """Rows that a peer refused, each with an `id`, in the log's order."""
         ...
 
-    async def retry_parked(self, id: str) -> Report:
-        """Try a parked row again, with its then current values."""
+    async def retry_parked(self, *ids: str) -> Report:
+        """Try parked rows again, with their then current values; none named: all that were not given up.
+
+        One: the row, with its id as `retried`. Else {"retried": [id], "not_retried": {id: reason}}.
+        """
         ...
 
     async def skip_parked(self, id: str) -> Report:

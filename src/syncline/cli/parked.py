@@ -11,9 +11,13 @@ from syncline.cli.facade import Report
 from syncline.cli.options import After, Config, ConfigOption, InCollection, Json, Limit, config_path, exactly, with_config
 from syncline.cli.render import Screen, moment
 from syncline.config.load import load
+from syncline.model.errors import UsageError
+from syncline.model.words import counted
 
 ORDER = ("id", "peer", "collection", "key", "code", "attempts", "retrying", "skipped", "time", "reason")
 IdWords = Annotated[list[str], typer.Argument(metavar="[CONFIG] ID", help="The parked row, as `parked list` names it.")]
+
+IdsWords = Annotated[list[str] | None, typer.Argument(metavar="[CONFIG] ID...", help="As `parked list` names them.")]
 
 app = typer.Typer(no_args_is_help=True, help="List parked rows, try them again, or give them up.")
 
@@ -37,20 +41,37 @@ def listing(
     screen.records([_shown(one) for one in found], ORDER, only=True)
     if len(found) == limit:
         screen.say(f"more with --after {found[-1].get('id')}")
-    screen.say("next: put right what the reason says, then syncline parked retry ID; or give a row up: syncline parked skip ID")
+    screen.say(
+        "next: put right what the reason says, then syncline parked retry ID, or --all; or give a row up: syncline parked skip "
+        "ID; a running hub tries each again by itself: after 30 seconds, then ever less often, at last every hour"
+    )
     return Exit.OK
 
 
 @app.command()
-def retry(words: IdWords, config: ConfigOption = None, as_json: Json = False) -> int:
-    """Try a parked row again, with its then current values."""
+def retry(
+    words: IdsWords = None,
+    everything: Annotated[bool, typer.Option("--all", help="All parked rows, but for those that were given up.")] = False,
+    config: ConfigOption = None,
+    as_json: Json = False,
+) -> int:
+    """Try parked rows again, with their then current values.
+
+    By itself a running hub tries each again too: 30 seconds after it was parked, then ever less often, at last every hour.
+    """
     screen = Screen(as_json)
-    path, rest = with_config(words, config)
-    (name,) = exactly(rest, "ID")
-    report = asyncio.run(facade.hub_for(load(path, absent_ok=True)).retry_parked(name))
+    path, rest = with_config(words or [], config)
+    if everything and rest:
+        raise UsageError("--all is for no ID", why=f"{len(rest)} given", hint="give IDs, or --all")
+    names = [] if everything else rest if len(rest) > 1 else exactly(rest, "ID")
+    report = asyncio.run(facade.hub_for(load(path, absent_ok=True)).retry_parked(*names))
     screen.data(report)
+    tried = names if len(names) == 1 else report.get("retried", [])
+    whom = f"{names[0]} is" if len(names) == 1 else f"{counted(len(tried), 'row')} {'is' if len(tried) == 1 else 'are'}"
     when = "now" if report.get("hub", {}).get("running") else "with the next run"
-    screen.say(f"{name} is tried again {when}; see: syncline parked", style="green")
+    screen.say(f"{whom} tried again {when}; see: syncline parked", style="green")
+    for name, why in report.get("not_retried", {}).items():
+        screen.say(f"{name} is not tried again: {why}", style="yellow")
     return Exit.OK
 
 

@@ -168,6 +168,18 @@ class Operations:
         await self.engine.retry(row)
         return {"retried": name} | parked_report(self.engine.state.parked.get((row.peer, row.collection, row.key), row))
 
+    async def retry_several(self, names: Sequence[str]) -> Report:
+        """Try parked rows again; without names all but those that were given up or are being tried. Raises UsageError."""
+        parked = self.engine.state.parked.values()
+        rows = [self._parked(name) for name in names] or [row for row in parked if not (row.skipped or row.retried)]
+        told: dict[str, str] = {}
+        for row in rows:
+            try:
+                await self.engine.retry(row)
+            except UsageError as error:  # it was settled meanwhile, or nobody live has it
+                told[row.id] = error.text()
+        return {"retried": [row.id for row in rows if row.id not in told], "not_retried": told}
+
     async def skip(self, name: str) -> Report:
         """Give a parked row up: it is not tried again by itself, and the peer's own row stands there."""
         row = self._parked(name)

@@ -134,7 +134,8 @@ def handlers(space: Space, operations: Operations) -> Mapping[str, Handler]:
         return await operations.settle(body["id"], body["take"], sets, body.get("by", ""))
 
     async def retry(body: Report) -> Report:
-        return await operations.retry(body["id"])
+        ids = body["ids"]
+        return await (operations.retry(ids[0]) if len(ids) == 1 else operations.retry_several(ids))
 
     async def skip(body: Report) -> Report:
         return await operations.skip(body["id"])

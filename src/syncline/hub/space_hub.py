@@ -94,10 +94,10 @@ class SpaceHub(Reading):
         body = {"id": id, "take": take, "sets": sets, "by": _who()}
         return await self._ask("settle", body, sessions=True) | {"hub": hub}
 
-    async def retry_parked(self, id: str) -> Report:
-        """Try a parked row again."""
+    async def retry_parked(self, *ids: str) -> Report:
+        """Try parked rows again; all, where none is named."""
         hub = {"running": self._is_served()}
-        return await self._ask("retry", {"id": id}, sessions=True) | {"hub": hub}
+        return await self._ask("retry", {"ids": ids}, sessions=True) | {"hub": hub}
 
     async def skip_parked(self, id: str) -> Report:
         """Give a parked row up at its peer."""

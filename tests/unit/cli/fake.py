@@ -139,8 +139,8 @@ class FakeHub:
     async def parked(self, collection: str | None, limit: int, after: str | None) -> list[Report]:
         return list(self._answer("parked", collection, limit, after))
 
-    async def retry_parked(self, id: str) -> Report:
-        return dict(self._answer("retry_parked", id))
+    async def retry_parked(self, *ids: str) -> Report:
+        return dict(self._answer("retry_parked", *ids))
 
     async def skip_parked(self, id: str) -> Report:
         return dict(self._answer("skip_parked", id))

@@ -168,6 +168,19 @@ def test_a_decision_says_when_it_travels(hub: FakeHub) -> None:
         assert f"tried again {when}" in syncline("parked", "retry", "1").stdout
 
 
+def test_several_parked_rows_or_all_are_tried_again(hub: FakeHub) -> None:
+    hub.answers["retry_parked"] = {"retried": ["1", "2"], "not_retried": {"3": "it is gone"}}
+    told = syncline("parked", "retry", "1", "2", "3").stdout.splitlines()
+    assert told == [
+        "2 rows are tried again with the next run; see: syncline parked",
+        "3 is not tried again: it is gone",
+    ]
+    assert "2 rows" in syncline("parked", "retry", "--all").stdout
+    assert hub.asked == [("retry_parked", ("1", "2", "3")), ("retry_parked", ())]
+    assert syncline("parked", "retry", "--all", "1").exit_code == 2
+    assert syncline("parked", "retry").exit_code == 2
+
+
 def test_lists_say_what_to_do_next(hub: FakeHub) -> None:
     assert (
         syncline("parked")

@@ -50,6 +50,30 @@ def test_parked_rows_are_retried_and_skipped_by_name() -> None:
     stand.run(story())
 
 
+def test_several_parked_rows_are_retried_and_all_but_those_given_up() -> None:
+    stand = Stand("pq", constraints={"q": Constraints(frozenset({"bad"}))})
+    stand.fill("p", range(6))
+
+    async def story() -> None:
+        verbs = await begin(stand)
+        for key in range(1, 6):
+            stand.update("p", key, a="bad")
+        await stand.until(lambda: len(stand.engine.state.parked) == 5, "parked")
+        await stand.idle()
+        ids = {row.key[0]: row.id for row in stand.engine.state.parked.values()}
+        stand.databases["q"].constraints = Constraints()
+        assert await verbs.retry_several([ids[1], ids[2]]) == {"retried": [ids[1], ids[2]], "not_retried": {}}
+        await stand.until(lambda: len(stand.engine.state.parked) == 3, "two are there")
+        with pytest.raises(UsageError, match="no parked row"):
+            await verbs.retry_several([ids[3], "4711"])
+        await verbs.skip(ids[3])
+        assert sorted((await verbs.retry_several([]))["retried"]) == sorted([ids[4], ids[5]])
+        await stand.idle()
+        assert [row.id for row in stand.engine.state.parked.values()] == [ids[3]]
+
+    stand.run(story())
+
+
 # -- comparing and repairing -----------------------------------------------------------------------------------------------
 
 
