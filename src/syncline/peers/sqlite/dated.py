@@ -10,6 +10,7 @@ from itertools import chain
 
 from syncline.model.blocks import of_changes
 from syncline.model.change import Change, Transaction
+from syncline.model.value import Key
 from syncline.peers.sqlite.decode import Item
 from syncline.peers.sqlite.layout import Layout
 from syncline.peers.sqlite.reconcile import run_of, runs
@@ -50,10 +51,20 @@ def together(parts: Sequence[Transaction], places: Places) -> list[Transaction]:
 
 def _as_one(parts: Sequence[Transaction], places: Places) -> Transaction | None:
     changes = list(chain.from_iterable([part.changes for part in parts]))
-    if not places.keys() >= {change.collection for change in changes}:
+    if not places.keys() >= {change.collection for change in changes} or not _are_alike(changes):
         return None
     last = parts[-1]
     blocks = of_changes(changes, places, [last.time - part.time for part in parts for _ in part.changes])
     if not blocks:
         return None
     return Transaction(last.peer, last.position, last.context, last.time, blocks=blocks, split=lambda: parts)
+
+
+def _are_alike(changes: Iterable[Change]) -> bool:
+    """Whether no row changed in several ways, which no columns tell: cheaper than to try."""
+    ways: dict[tuple[str, Key], tuple[bool, bool]] = {}
+    for change in changes:
+        way = change.before is None, change.after is None
+        if change.verdict is not None or ways.setdefault((change.collection, change.key), way) != way:
+            return False
+    return True
