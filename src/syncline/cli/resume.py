@@ -24,7 +24,7 @@ def resume(
     authority: Annotated[
         str | None, typer.Option("--authority", metavar="PEER", help="With --rejoin: whose rows stand where they differ.")
     ] = None,
-    approve: Annotated[bool, typer.Option("--approve", help="Let the mass change pass that the guard has held back.")] = False,
+    approve: Annotated[bool, typer.Option("--approve", help="Let the mass change pass that the brake has held back.")] = False,
     config: ConfigOption = None,
     as_json: Json = False,
 ) -> int:
