@@ -40,7 +40,7 @@ def test_f13_a_server_whose_disk_is_full_goes_on_when_there_is_space(pair: Mixed
     pair.space.wait(lambda: pair.space.state("hq").startswith("waiting"), "hq is waited for")
     for _ in range(5):
         pair.write("munich", "UPDATE customers SET balance = balance + 10 WHERE id < 100")
-    assert any(code in pair.space.state("hq") for code in _WAITING)
+    pair.space.wait(lambda: any(code in pair.space.state("hq") for code in _WAITING), "it tells what it waits for")
     filler.unlink()
     server = pair.servers["hq"]
     if not server.is_up:
