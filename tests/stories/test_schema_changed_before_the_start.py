@@ -1,13 +1,9 @@
 """A table changed at one peer while no hub ran: that peer waits for a person, the others go on as if a hub had run."""
 
-import asyncio
-
 import pytest
+from tests.held_answers import hold_answers
 from tests.stories.conftest import MakeSpace
 from tests.stories.space import CUSTOMERS, Space
-
-from syncline.model.schema import Table
-from syncline.peers.sqlite.peer import SqlitePeer
 
 CHANGES = {
     "column_renamed": ("ALTER TABLE customers RENAME COLUMN notes TO memo",),
@@ -76,16 +72,7 @@ def test_f25_whoever_answers_first_the_one_that_changed_is_told_and_the_other_go
     space.settle()
     space.write(changed, *CHANGES["table_of_other_types"])
     assert space.state(changed).startswith("broken SYN-P05")
-    inspect, answered = SqlitePeer.inspect, asyncio.Event()
-
-    async def late(peer: SqlitePeer) -> dict[str, Table]:
-        if peer.name != first:
-            await answered.wait()
-        found = await inspect(peer)
-        answered.set()
-        return found
-
-    monkeypatch.setattr(SqlitePeer, "inspect", late)
+    hold_answers(monkeypatch, first)
     told = space.settle(code=3)
     assert (told.codes, told.data["error"]["where"]["peer"]) == (["SYN-P05"], changed)
     monkeypatch.undo()

@@ -6,11 +6,10 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from tests.held_answers import hold_answers
 
 from syncline.hub.build import ask, build_plan, dismiss
-from syncline.model.schema import Table
 from syncline.model.space import CollectionSpec, PeerSpec, Space
-from syncline.peers.sqlite.peer import SqlitePeer
 
 
 @pytest.mark.parametrize("first", ["hq", "van"])
@@ -22,14 +21,6 @@ def test_the_answers_stand_in_the_order_of_the_configuration(
             db.execute(f"CREATE TABLE t (id INTEGER PRIMARY KEY, a {kind})")
     peers = {name: PeerSpec(name, f"sqlite:///{tmp_path / name}.db") for name in ("hq", "van")}
     space = Space("office", "log.db", peers, {"t": CollectionSpec("t")})
-    inspect, answered = SqlitePeer.inspect, asyncio.Event()
-
-    async def late(peer: SqlitePeer) -> dict[str, Table]:
-        if peer.name != first:
-            await answered.wait()
-        found = await inspect(peer)
-        answered.set()
-        return found
 
     async def story() -> None:
         asked = await ask(space)
@@ -40,5 +31,5 @@ def test_the_answers_stand_in_the_order_of_the_configuration(
         finally:
             await dismiss(asked)
 
-    monkeypatch.setattr(SqlitePeer, "inspect", late)
+    hold_answers(monkeypatch, first)
     asyncio.run(story())

@@ -14,7 +14,6 @@ from typing import Final
 import msgspec
 
 from syncline.model import forms
-from syncline.model.forms import Reader
 from syncline.model.limits import VALUE_BYTES_MAX
 from syncline.model.numbers import single
 from syncline.model.schema import Kind
@@ -115,11 +114,6 @@ def form_of(oid: int, modifier: int = -1) -> str:
 def tag_of(oid: int, modifier: int) -> str:
     """The tag of a series of this type (Series.tag): the same in every database, or '' for a type of this one alone."""
     return f"postgres {oid} {modifier}" if oid < _BUILT_IN else ""
-
-
-def reader_of(oid: int) -> Reader:
-    """What turns the server's text of this type into a value."""
-    return forms.READERS[form_of(oid)]
 
 
 _BUILT_IN: Final = 16_384  # the first oid of what users make

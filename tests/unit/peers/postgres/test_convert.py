@@ -9,9 +9,10 @@ from tests.servers.postgres import shared
 from tests.unit.peers.postgres.database import changes, database, story
 
 from syncline.model.codec import digest_row
+from syncline.model.forms import READERS
 from syncline.model.value import INT64_MAX, INT64_MIN, Tagged, Value, real
 from syncline.model.write import Batch, Op, Write
-from syncline.peers.postgres.convert import NUMERIC, Type, reader_of, store
+from syncline.peers.postgres.convert import NUMERIC, Type, form_of, store
 from syncline.peers.storing import Unstorable
 
 EVERY_TYPE = {
@@ -103,7 +104,7 @@ def test_d1_d3_d4_d5_d7_d8_d9_d13_d14_d15_d16_d17_d18_d19_d22_d26_d31_d45_d49_ev
 
 
 def test_d1_d2_numbers_have_the_form_that_sqlite_gives_them() -> None:
-    numeric, boolean, stamp = reader_of(NUMERIC), reader_of(16), reader_of(1184)
+    numeric, boolean, stamp = READERS[form_of(NUMERIC)], READERS[form_of(16)], READERS[form_of(1184)]
     assert [numeric(text) for text in (b"12.00", b"12.50", b"-0.10", b"0.00")] == [12, real(12.5), real(-0.1), 0]
     assert numeric(b"12345678901234567.8901") == Tagged("decimal", "12345678901234567.8901")
     assert numeric(b"9223372036854775808") == Tagged("decimal", "9223372036854775808")
@@ -115,7 +116,7 @@ def test_d1_d2_numbers_have_the_form_that_sqlite_gives_them() -> None:
 @given(st.decimals(allow_nan=False, allow_infinity=False))
 def test_d1_a_decimal_keeps_its_value(number: Decimal) -> None:
     kind = Type(NUMERIC, "numeric")
-    value = reader_of(NUMERIC)(f"{number:f}".encode()) if not (number.is_zero() and number.is_signed()) else 0
+    value = READERS[form_of(NUMERIC)](f"{number:f}".encode()) if not (number.is_zero() and number.is_signed()) else 0
     text = store(value, kind)
     assert text is not None
     assert Decimal(text) == number
@@ -134,7 +135,7 @@ def test_d4_floats_come_back_bit_by_bit(numbers: list[float]) -> None:
                 except Unstorable:
                     assert oid == 700
             given_back = program.execute(f"SELECT t::{name}::text FROM unnest(%s::text[]) AS t".encode(), (texts,)).fetchall()
-            assert [reader_of(oid)(text.encode()) for (text,) in given_back] == [Tagged("real", text) for text in texts]
+            assert [READERS[form_of(oid)](text.encode()) for (text,) in given_back] == [Tagged("real", text) for text in texts]
 
 
 @pytest.mark.parametrize(
