@@ -7,7 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help demo test servers check bench soak bank shop fuzz clean
+.PHONY: help demo test servers check bench soak bank shop prove fuzz clean
 
 help:           # what there is
 	@grep -E '^[a-z]+:.*# ' Makefile | sed 's/:[^#]*#/:/'
@@ -50,7 +50,7 @@ check: $(STAMP) # ruff check . && ruff format --check . && mypy && lint-imports
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 
-BENCHES := ingest_resolve log_append sqlite_capture end_to_end latency servers
+BENCHES := ingest_resolve log_append sqlite_capture end_to_end latency servers compare_tables
 
 bench: $(STAMP) # python -m benchmarks.NAME, for each
 	@set -e; for name in $(BENCHES); do echo "== $$name"; $(BIN)/python -m benchmarks.$$name; done
@@ -63,6 +63,9 @@ bank: $(STAMP) servers  # SYNCLINE_TEST_PGBENCH_SECONDS=600 pytest --timeout 0 t
 
 shop: $(STAMP) servers  # SYNCLINE_TEST_SYSBENCH_SECONDS=600 pytest --timeout 0 tests/stories/test_mariadb_sysbench.py
 	SYNCLINE_TEST_SYSBENCH_SECONDS=600 $(BIN)/python -m pytest --timeout 0 tests/stories/test_mariadb_sysbench.py
+
+prove: $(STAMP) servers  # SYNCLINE_TEST_PROOF_SECONDS=3600 SYNCLINE_TEST_PROOF_ROWS=1000000 pytest --timeout 0 tests/stories/test_proof.py
+	SYNCLINE_TEST_PROOF_SECONDS=3600 SYNCLINE_TEST_PROOF_ROWS=1000000 $(BIN)/python -m pytest --timeout 0 tests/stories/test_proof.py
 
 fuzz: $(STAMP)  # python -m syncline.sim run --seeds 100000
 	$(BIN)/python -m syncline.sim run --seeds 100000

@@ -1,6 +1,6 @@
 """Copies one table with dlt, for the comparison: python benchmarks/dlt_copy.py SOURCE_URL TARGET_URL TABLE BACKEND
 
-Runs in an environment of its own: pip install "dlt[postgres]" sqlalchemy connectorx pandas pyarrow
+Runs in an environment of its own: pip install "dlt[postgres]" sqlalchemy "psycopg[binary]" connectorx pandas pyarrow
 """
 
 import sys

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from syncline.model.canonical import Way
 from syncline.model.change import Transaction
 from syncline.model.errors import PeerRestored, PeerUnreachable
 from syncline.model.stamp import Position
@@ -209,8 +210,9 @@ def test_chunks_and_digests_cover_a_range_in_key_order() -> None:
         assert ([key for key, _ in first.rows], first.last, first.done) == ([(1,), (3,)], (3,), False)
         rest = await rig.door.chunk(ITEMS, (3,), 9, (7,))
         assert ([key for key, _ in rest.rows], rest.done) == ([(5,), (7,)], True)
-        parts = await rig.door.digest(ITEMS, (1,), (9,), 2)
-        assert [(part.after, part.upto, part.count) for part in parts] == [((1,), (5,), 2), ((5,), (9,), 2)]
+        assert await rig.door.fences(ITEMS, [((1,), (9,))], 2) == [[(5,)]]
+        found = await rig.door.digests(ITEMS, [((1,), (5,)), ((5,), (9,))], Way())
+        assert [part.count for part in found.parts] == [2, 2]
         assert [key for key, _ in (await rig.door.rows(ITEMS, [(9,), (2,)])).rows] == [(9,)]
 
     Rig().run(story)

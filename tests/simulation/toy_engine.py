@@ -257,11 +257,23 @@ class ToyHub:
     async def rejoin(self, peer: str) -> None:
         """Not declared."""
 
+    async def do(self, verb: str, peer: str, *words: str) -> bool:
+        """Not declared."""
+        return False
+
     async def repair(self) -> None:
         """Nothing ever waits for a person."""
 
     async def verify(self) -> int | None:
         return None
+
+    def proven(self) -> bool:
+        """It compares nothing by itself."""
+        return False
+
+    async def mend(self, policy: str, peer: str) -> int:
+        """Not declared."""
+        return 0
 
     def explain(self) -> str:
         return f"head {self._fold.head}, delivered {self._delivered}"

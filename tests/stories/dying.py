@@ -15,6 +15,9 @@ from typing import Any, Final
 
 from syncline.cli.main import run
 from syncline.engine import core
+from syncline.engine.deliver import Deliver
+from syncline.engine.join import Joiner
+from syncline.engine.range_reader import RangeReader
 from syncline.log import writer as log_writer
 from syncline.log.sqlite import SqliteLog
 from syncline.model.entry import Kind
@@ -49,6 +52,16 @@ class Point:
 
 def _with(*kinds: Kind) -> Callable[..., bool]:
     return lambda _log, entries, *_rest: any(entry.kind in kinds for entry in entries)
+
+
+def _says(word: str, value: str | None = None) -> Callable[..., bool]:
+    """An entry about a peer says this."""
+
+    def says(_log: object, entries: Any, *_rest: object) -> bool:
+        bodies = [entry.body or {} for entry in entries if entry.kind is Kind.PEER]
+        return any(word in body and value in (None, body[word]) for body in bodies)
+
+    return says
 
 
 def _has_rows(_peer: object, batch: Any) -> bool:
@@ -97,6 +110,23 @@ POINTS: Final[dict[str, dict[str, Point]]] = {  # by kind of peer
         MysqlPeer,
         f4_applying=Point(MysqlApplier, "_write", (1, 4), after=True, only=_has_writes),
     ),
+}
+
+POINTS["rename"] = {
+    "recording": Point(SqliteLog, "append", only=_says("renamed")),
+    "recorded": Point(SqliteLog, "append", after=True, only=_says("renamed")),
+}
+POINTS["rejoin"] = {
+    "begins": Point(SqliteLog, "append", only=_says("stage", "joining")),
+    "begun": Point(SqliteLog, "append", after=True, only=_says("stage", "joining")),
+    "own_history_read": Point(Joiner, "_recall", after=True),
+    "range_read": Point(RangeReader, "read", (2,), after=True),
+    "range_settled": Point(SqliteLog, "append", (2,), only=_with(Kind.JOIN)),
+    "range_appended": Point(SqliteLog, "append", (2,), after=True, only=_with(Kind.JOIN)),
+    "filling": Point(Deliver, "_apply", only=lambda _deliver, batch, *_rest: bool(batch.rows)),
+    "filled": Point(Deliver, "_apply", (2,), after=True, only=lambda _deliver, batch, *_rest: bool(batch.rows)),
+    "ends": Point(SqliteLog, "append", only=_says("stage", "live")),
+    "ended": Point(SqliteLog, "append", after=True, only=_says("stage", "live")),
 }
 
 

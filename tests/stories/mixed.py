@@ -113,7 +113,7 @@ class Mixed:
 
 def make(folder: Path, servers: Mapping[str, Server], files: tuple[str, ...] = (), **kwargs: Any) -> Mixed:
     """A mixed space."""
-    given: dict[str, Any] = {name: kwargs.pop(name) for name in ("collections", "settings") if name in kwargs}
+    given: dict[str, Any] = {name: kwargs.pop(name) for name in ("collections", "settings", "verifying") if name in kwargs}
     files_schema = kwargs.pop("files_schema", None)
     if files_schema is not None:
         given["schema"] = files_schema

@@ -59,6 +59,7 @@ class Space:
     collections: str | Mapping[str, str] = COLLECTION
     settings: str = ""
     log_name: str = "story.log.db"
+    verifying: str = ""  # the YAML text of `verify:`
     hub: subprocess.Popen[bytes] | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
@@ -98,6 +99,7 @@ class Space:
         lines += [f"  {name}: sqlite:///{name}.db" for name in self.peers]
         lines += ["collections:", *(f"  {name}: {text}" for name, text in found.items())]
         lines += [f"settings: {self.settings}"] if self.settings else []
+        lines += [f"verify: {self.verifying}"] if self.verifying else []
         self.config.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
     def move(self, source: str, target: str) -> None:
@@ -182,6 +184,21 @@ class Space:
     def status(self) -> Report:
         """The status."""
         return self.verb("status").data
+
+    def proof(self, peer: str, collection: str = "customers") -> Report:
+        """How a copy stands, as the status tells it."""
+        found: Report = self.status()["peers"][peer]["collections"][collection]["proof"]
+        return found
+
+    def wait_proven(self, *peers: str, collection: str = "customers") -> None:
+        """Wait until these copies, or all, are in sync as far as they were compared."""
+        names = peers or tuple(self.status()["peers"])
+        self.wait(lambda: all(self.proof(name, collection)["standing"] == "in sync" for name in names), "all are proven")
+
+    def drift(self) -> list[Report]:
+        """The open incidents."""
+        found: list[Report] = self.verb("drift", code=None).data["incidents"]
+        return found
 
     def state(self, peer: str) -> str:
         """A peer's state and, if it has one, its reason."""

@@ -13,7 +13,7 @@ def test_a_space_that_every_peer_left_begins_anew_on_the_same_log(space: Space) 
     _begun(space)
     head = space.status()["log"]["head"]
     space.verb("teardown", "--yes")
-    assert {one["state"] for one in space.status()["peers"].values()} == {"left"}
+    assert {(one["state"], one["reason"]) for one in space.status()["peers"].values()} == {("left", None)}
     space.write("hq", "UPDATE customers SET balance = 7, name = 'Ada L.' WHERE id = 1")
     space.write("van", "INSERT INTO customers (id, name) VALUES (3, 'Cid')")
     assert space.settle().data["converged"]
@@ -105,6 +105,7 @@ def test_a_running_hub_is_not_robbed_of_all_its_peers_but_lets_one_go(space: Spa
     assert "stop it first" in told.text
     assert {one["state"] for one in space.status()["peers"].values()} == {"live"}, "nothing was done"
     assert space.verb("teardown", "van", "--yes").data["hub"] == {"running": True}
+    _left_as_asked(space)
     assert space.read("van", "SELECT name FROM sqlite_schema WHERE name LIKE '\\_syncline%' ESCAPE '\\'") == []
     space.write("hq", "UPDATE customers SET name = 'on it goes' WHERE id = 2")
     space.wait_value("hq", "on it goes", "SELECT name FROM customers WHERE id = 2")
@@ -132,7 +133,7 @@ def test_who_left_before_it_took_part_can_be_resumed(space: Space) -> None:
     space.verb("pause", "van")
     space.settle(code=None)
     space.verb("teardown", "van", "--yes")
-    assert space.state("van") == "left"
+    assert space.state("van").startswith("left as it was asked to")
     space.verb("resume", "van", "--rejoin")
     assert space.settle().data["converged"]
 
@@ -159,3 +160,18 @@ def test_a_space_whose_first_peer_is_paused_says_so_at_once(space: Space) -> Non
     assert space.settle().data["converged"]
     space.verb("pause")
     assert "'syncline resume'" in space.settle(code=3).text
+
+
+def _left_as_asked(space: Space) -> None:
+    """Who left on request is nowhere called broken."""
+    told = space.status()["peers"]["van"]
+    assert (told["state"], told["reason"]) == ("left", "as it was asked to; to have it back: 'syncline resume van --rejoin'")
+    for verb in ("verify", "repair"):
+        report = space.verb(verb, code=1).data
+        assert report.get("plan", report)["why_not_compared"] == {"van": f"it left, {told['reason']}"}
+
+
+def test_who_left_is_told_so_while_no_hub_runs(space: Space) -> None:
+    space.settle()
+    space.verb("teardown", "van", "--yes")
+    _left_as_asked(space)

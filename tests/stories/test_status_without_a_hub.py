@@ -62,6 +62,9 @@ def test_f37_what_the_guard_has_held_back_is_told_until_it_is_approved(make: Mak
 def test_a_peer_that_is_paused_away_or_damaged_is_told_as_such(make: MakeSpace) -> None:
     space = make(("hq", "lab", "van"))
     space.settle()
+    assert space.verb("resume", "lab").data["not_paused"] == ["lab"]
+    space.verb("pause", "lab")
+    assert space.verb("resume", "lab").data["not_paused"] == []
     space.verb("pause", "lab")
     space.move("van", "away")
     space.file("hq").write_bytes(b"no database" * 500)

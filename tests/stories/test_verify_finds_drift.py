@@ -2,6 +2,7 @@
 
 import pytest
 from tests.stories.conftest import MakeSpace
+from tests.stories.drifting import unseen
 from tests.stories.space import Cell, Report, Space, Statement
 from tests.stories.writers import Writer, assert_counted, counting, writing
 
@@ -16,16 +17,6 @@ def _three(make: MakeSpace, rows: int = 50) -> Space:
     return space
 
 
-def _unseen(space: Space, peer: str, sql: str, *values: Cell) -> None:
-    """Write so that no trigger tells: what was recorded is removed again in the same transaction."""
-    with space.open(peer) as connection:
-        connection.execute("BEGIN IMMEDIATE")
-        (end,) = connection.execute("SELECT max(seq) FROM _syncline_changelog").fetchone()
-        connection.execute(sql, values)
-        connection.execute("DELETE FROM _syncline_changelog WHERE seq > ?", (end,))
-        connection.execute("COMMIT")
-
-
 def _drift(told: Report) -> dict[tuple[Cell, ...], tuple[list[str], Report]]:
     assert all(one["state"] == "drift" and one["collection"] == "customers" for one in told["differences"])
     return {tuple(one["key"]): (one["fields"], one["peers"]) for one in told["differences"]}
@@ -33,10 +24,10 @@ def _drift(told: Report) -> dict[tuple[Cell, ...], tuple[list[str], Report]]:
 
 def test_p17_every_kind_of_drift_is_named_and_a_repair_heals_it_through_the_log(make: MakeSpace) -> None:
     space = _three(make)
-    _unseen(space, "van", "UPDATE customers SET name = 'changed', notes = 'too' WHERE id = 7")
-    _unseen(space, "lab", "DELETE FROM customers WHERE id = 9")
-    _unseen(space, "hq", "INSERT INTO customers (id, name) VALUES (999, 'beyond the largest')")
-    _unseen(space, "hq", "INSERT INTO customers (id, name) VALUES (-5, 'before the smallest')")
+    unseen(space, "van", "UPDATE customers SET name = 'changed', notes = 'too' WHERE id = 7")
+    unseen(space, "lab", "DELETE FROM customers WHERE id = 9")
+    unseen(space, "hq", "INSERT INTO customers (id, name) VALUES (999, 'beyond the largest')")
+    unseen(space, "hq", "INSERT INTO customers (id, name) VALUES (-5, 'before the smallest')")
     found = _drift(space.verify(code=1))
     assert set(found) == {(7,), (9,), (999,), (-5,)}
     fields, peers = found[7,]
@@ -65,7 +56,7 @@ def test_s6_one_row_of_twenty_thousand_at_a_running_hub(make: MakeSpace) -> None
     space.start()
     told = space.verify()
     assert (told["equal"], told["rows"]) == (True, 20_000)
-    _unseen(space, "lab", "UPDATE customers SET iban = x'00' WHERE id = 13331")
+    unseen(space, "lab", "UPDATE customers SET iban = x'00' WHERE id = 13331")
     ((key, (fields, peers)),) = _drift(space.verify(code=1)).items()
     assert (key, fields, peers["hq"]) == ((13331,), ["iban"], {"iban": None})
     space.verify("--repair", code=None)
@@ -82,7 +73,7 @@ def test_p17_no_false_alarm_while_writers_go_on_and_drift_is_found_all_the_same(
         for _ in range(3):
             told = space.verify(code=None)
             assert [one for one in told["differences"] if one["state"] == "drift"] == []
-        _unseen(space, "lab", "UPDATE customers SET name = 'drifted' WHERE id = 1500")
+        unseen(space, "lab", "UPDATE customers SET name = 'drifted' WHERE id = 1500")
         told = space.verify(code=1)
         assert [one["key"] for one in told["differences"] if one["state"] == "drift"] == [[1500]]
     space.verify("--repair", code=None)
@@ -120,7 +111,7 @@ def test_p17_verified_through_is_told_only_as_far_as_it_was_compared(make: MakeS
     begun = through()
     assert begun > 0
     space.start()
-    _unseen(space, "van", "UPDATE customers SET name = 'drifted' WHERE id = 3")
+    unseen(space, "van", "UPDATE customers SET name = 'drifted' WHERE id = 3")
     space.write("hq", "UPDATE customers SET name = 'newer' WHERE id = 4")
     space.wait_value("van", "newer", "SELECT name FROM customers WHERE id = 4")
     space.verify(code=1)
@@ -158,7 +149,7 @@ def test_p17_no_false_alarm_at_rest_while_a_writer_goes_on_and_drift_is_found_al
             told = space.verify(code=1)
             assert (told["drift"], writer.done > begun) == (0, True)
             assert told["pending"] > 0
-        _unseen(space, "lab", "UPDATE customers SET name = 'drifted' WHERE id = 15001")
+        unseen(space, "lab", "UPDATE customers SET name = 'drifted' WHERE id = 15001")
         told = space.verify(code=1)
         assert told["drift"] == 1
         assert [one["key"] for one in told["differences"] if one["state"] == "drift"] == [[15001]]

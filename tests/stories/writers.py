@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
+from typing import Protocol
 
 from tests.stories.space import Cell, Space, Statement
 
@@ -68,8 +69,20 @@ class Writer(threading.Thread):
         return self.done
 
 
+class Worker(Protocol):
+    """A thread that writes until it is told to finish."""
+
+    def start(self) -> None:
+        """Begin."""
+        ...
+
+    def finish(self) -> int:
+        """Let the transaction under way end, and no other begin; how many there were."""
+        ...
+
+
 @contextmanager
-def writing(*writers: Writer) -> Iterator[None]:
+def writing(*writers: Worker) -> Iterator[None]:
     """These writers work while the body runs."""
     with ExitStack() as stack:
         for writer in writers:

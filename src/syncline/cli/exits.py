@@ -133,7 +133,7 @@ def _tell(screen: Screen, error: SynclineError, *others: SynclineError) -> int:
 class Gate(TyperGroup):
     """The top of the command tree: whatever happens below ends here, as a message and an exit code.
 
-    `conflicts` and `parked` without an action mean `list`.
+    `conflicts` and `parked` without an action mean `list`, `proof` means `write`.
     """
 
     def main(
@@ -159,10 +159,10 @@ class Gate(TyperGroup):
 
 
 def with_action(words: list[str]) -> list[str]:
-    """The command line with `list` put in where a verb with actions got none."""
-    actions = {"conflicts": {"list", "show", "resolve"}, "parked": {"list", "retry", "skip"}}
+    """The command line with the usual action put in where a verb with actions got none."""
+    actions = {"conflicts": ("list", "show", "resolve"), "parked": ("list", "retry", "skip"), "proof": ("write", "check")}
     if not words or words[0] not in actions:
         return words
     if len(words) > 1 and (words[1] in actions[words[0]] or words[1] == "--help"):
         return words
-    return [words[0], "list", *words[1:]]
+    return [words[0], actions[words[0]][0], *words[1:]]

@@ -20,8 +20,8 @@ BELOW = ("what", "decided")
 
 def history(
     words: Annotated[
-        list[str], typer.Argument(metavar="[CONFIG] COLLECTION KEY...", help="The row; one word per part of the key.")
-    ],
+        list[str] | None, typer.Argument(metavar="[CONFIG] COLLECTION KEY...", help="The row; one word per part of the key.")
+    ] = None,
     config: ConfigOption = None,
     as_json: Json = False,
 ) -> int:
@@ -30,7 +30,7 @@ def history(
     Each value's origin and time, the rule that decided and what lost, in the log's order.
     """
     screen = Screen(as_json)
-    path, rest = with_config(words, config)
+    path, rest = with_config(words or [], config)
     if len(rest) < 2:
         raise UsageError(
             "this verb needs COLLECTION and KEY", hint="write history [CONFIG] COLLECTION KEY, one word per part of the key"
@@ -60,12 +60,19 @@ def _shown(step: Report, placed: bool) -> Report:
     change = f"{step.get('change', '')}, to {step['to']}" if step.get("to") else step.get("change")
     return {
         **step,
+        "origin": _known_as(step),
         "offset": offset,
         "time": moment(step.get("time")),
         "change": change,
         "what": _what(step),
         "decided": _decided(step) or None,
     }
+
+
+def _known_as(step: Report) -> str:
+    """Who wrote it, by the name of then; and by the one of now, if the peer was renamed."""
+    origin, now = str(step.get("origin", "")), step.get("now", {})
+    return f"{origin} (now {now[origin]})" if origin in now else origin
 
 
 def _what(step: Report) -> str:
@@ -85,7 +92,7 @@ def _decided(step: Report) -> str:
         done = "closed before, decided anew" if step.get("reopened") else "settled"
         told.insert(0, f"conflict {', '.join(step['settles'])} {done} by a person{by}{what}")
     elif step.get("decision"):
-        told.insert(0, str(step["decision"]))
+        told.insert(0, f"{step['decision']} ({step['by']})" if step.get("by") else str(step["decision"]))
     return "; ".join(told)
 
 

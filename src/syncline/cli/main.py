@@ -5,7 +5,27 @@ from typing import Annotated
 import typer
 
 from syncline import __version__
-from syncline.cli import check, conflicts, demo, history, init, parked, pause, plan, resume, status, teardown, verify
+from syncline.cli import (
+    archive,
+    at,
+    check,
+    conflicts,
+    demo,
+    drift,
+    history,
+    init,
+    parked,
+    pause,
+    plan,
+    proof,
+    rename,
+    repair,
+    replay,
+    resume,
+    status,
+    teardown,
+    verify,
+)
 from syncline.cli import run as run_verb
 from syncline.cli.exits import Exit, Gate
 from syncline.cli.render import plain_output
@@ -46,9 +66,16 @@ app.command()(status.status)
 app.add_typer(conflicts.app, name="conflicts")
 app.add_typer(parked.app, name="parked")
 app.command()(verify.verify)
+app.command()(repair.repair)
+app.command()(drift.drift)
+app.add_typer(proof.app, name="proof")
 app.command()(history.history)
+app.command()(at.at)
+app.command()(replay.replay)
+app.command()(archive.archive)
 app.command()(pause.pause)
 app.command()(resume.resume)
+app.command()(rename.rename)
 app.command()(teardown.teardown)
 
 

@@ -42,7 +42,8 @@ def resume(
     how = "joins again, by comparing and merging" if rejoin else "takes part again"
     when = "" if report.get("hub", {}).get("running") else ", with the next run"
     for name in report.get("resumed", []):
-        screen.say(f"{name} {how}{when}", style="green")
+        idle = not rejoin and name in report.get("not_paused", ())
+        screen.say(f"{name} was not paused: nothing is changed" if idle else f"{name} {how}{when}", style="green")
         if report.get("states", {}).get(name) == "waiting":
             screen.say(f"{name} cannot be reached now; it goes on by itself once it can. See: syncline status", style="yellow")
         if rejoin:

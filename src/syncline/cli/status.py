@@ -16,6 +16,7 @@ from syncline.config.load import load
 from syncline.model.limits import STATUS_CHANGES_MAX
 from syncline.model.words import counted
 
+TOLD = ("drift", "stalled", "unproven", "away")
 COLUMNS = {"behind": "lag_entries", "seconds": "lag_seconds", "uncaptured": "uncaptured", "parked": "parked"}
 
 
@@ -45,6 +46,7 @@ def show(screen: Screen, report: Report) -> None:
     hub, log = report.get("hub", {}), report.get("log", {})
     running = f"hub running (pid {hub.get('pid', 'unknown')})" if hub.get("running") else "no hub running"
     size = f"log {log.get('floor', 0)}..{log.get('head', 0)}, {log.get('bytes', 0):,} bytes"
+    size = size if log.get("bytes") else "no log yet"
     screen.say(f"{report.get('space', '')}: {running}; {size}")
     if log.get("reason"):
         screen.say(f"log: waiting: {log['reason']}", style="yellow")
@@ -57,6 +59,7 @@ def show(screen: Screen, report: Report) -> None:
         screen.table(told, [[row[title] for title in told] for row in rows])
     else:
         screen.table(PEER_HEADERS[:-1], [row[:-1] for row in peer_rows(report)])
+    _show_proofs(screen, report)
     for name, peer in report.get("peers", {}).items():
         if peer.get("reason"):
             screen.say(f"{name}: {peer.get('state')}: {peer['reason']}", style="yellow")
@@ -74,6 +77,23 @@ def show(screen: Screen, report: Report) -> None:
         screen.say("parked: rows that a peer refused. Next: syncline parked", style="yellow")
     if any(_sum(peer, "conflicts_open") for peer in report.get("peers", {}).values()):
         screen.say("open conflicts: a person has to settle them. Next: syncline conflicts", style="yellow")
+
+
+def _show_proofs(screen: Screen, report: Report) -> None:
+    """What is not proven, and why; in red where it should have been."""
+    told: dict[tuple[str, str, bool], list[str]] = {}
+    for name, peer in report.get("peers", {}).items():
+        for collection, found in peer.get("collections", {}).items():
+            proof = found.get("proof") or {}
+            if proof.get("cause") and proof["standing"] in TOLD:
+                told.setdefault((collection, f"{proof['standing']}: {proof['cause']}", proof["alarm"]), []).append(name)
+    for (collection, text, alarm), names in told.items():
+        screen.say(f"{collection} at {', '.join(names)}: {text}", style="red" if alarm else "yellow")
+    if report.get("repair_alarm"):
+        one = report["repair_alarm"]
+        screen.say(f"{one['code']} {one['what']}: {one['why']}. Next: {one['fix']}", style="red")
+    if any(alarm for _, _, alarm in told):
+        screen.say("drift and what repairs it: syncline drift", style="red")
 
 
 def set_aside(peer: str, lost: Report) -> str:
@@ -94,6 +114,7 @@ def _row(peer: str, collection: str, found: Report) -> dict[str, str]:
         **{title: cell(found.get(field)) for title, field in COLUMNS.items()},
         "conflicts": f"{found.get('conflicts_open') or 0} open of {found.get('conflicts_all') or 0}",
         "verified": cell(found.get("verified_through")),
+        "proof": cell((found.get("proof") or {}).get("standing")),
     }
 
 

@@ -10,9 +10,10 @@ from syncline.cli.board import watch
 from syncline.cli.exits import Exit
 from syncline.cli.facade import Facade, Report
 from syncline.cli.feed import Feed
-from syncline.cli.options import Config, ConfigOption, Json, config_path
+from syncline.cli.options import ConfigOption, Json, with_config
 from syncline.cli.prepare import space_of
 from syncline.cli.render import Screen, value_text
+from syncline.model.proof import Wanted
 from syncline.model.words import counted
 
 ORDER = ("collection", "key", "fields", "state")
@@ -20,9 +21,13 @@ SHOWN = 80  # characters of a value
 
 
 def verify(
-    config: Config = None,
+    words: Annotated[list[str] | None, typer.Argument(metavar="[CONFIG] [COLLECTION]...", help="Only these.")] = None,
     repair: Annotated[bool, typer.Option("--repair", help="Settle drift through the log, field by field.")] = False,
-    option: ConfigOption = None,
+    sample: Annotated[int, typer.Option("--sample", min=1, max=100, help="Percent of the ranges: proves nothing else.")] = 100,
+    seed: Annotated[int, typer.Option("--seed", help="Which ranges --sample takes.")] = 0,
+    budget: Annotated[int, typer.Option("--budget", min=1, max=100, help="Percent of the time that it may take.")] = 100,
+    rows_per_second: Annotated[int, typer.Option("--rows-per-second", min=0, help="No more than that; 0 for any.")] = 0,
+    config: ConfigOption = None,
     as_json: Json = False,
 ) -> int:
     """Compare all peers row by row.
@@ -30,15 +35,17 @@ def verify(
     Names peer, collection, key and fields of every difference; exits 1 if there is one.
     """
     screen = Screen(as_json)
-    report = asyncio.run(_verify(facade.hub_for(space_of(config_path(config, option))), repair, screen))
+    path, collections = with_config(words or [], config)
+    wanted = Wanted(tuple(collections), sample / 100, seed, budget / 100, rows_per_second)
+    report = asyncio.run(_verify(facade.hub_for(space_of(path)), repair, wanted, screen))
     screen.data(report)
     _show(screen, report)
     return Exit.OK if report.get("equal") else Exit.DIFFERENT
 
 
-async def _verify(hub: Facade, repair: bool, screen: Screen) -> Report:
+async def _verify(hub: Facade, repair: bool, wanted: Wanted, screen: Screen) -> Report:
     feed = Feed()
-    return await watch(screen, feed, hub.verify(repair, feed))
+    return await watch(screen, feed, hub.verify(repair, feed, wanted))
 
 
 def _show(screen: Screen, report: Report) -> None:
@@ -52,7 +59,9 @@ def _show(screen: Screen, report: Report) -> None:
     rows = counted(report.get("rows", 0), "row")
     through = ", ".join(f"{name} {offset}" for name, offset in report.get("verified_through", {}).items() if offset is not None)
     drift = report.get("drift", sum(1 for one in differences if one.get("state") == "drift"))
-    if report.get("equal"):
+    if report.get("equal") and report.get("sampled"):
+        screen.say(f"no difference in a sample: {rows} compared, the others were not; nothing is proven", style="yellow")
+    elif report.get("equal"):
         screen.say(f"equal: {rows} compared{f'; verified through {through}' if through else ''}", style="green")
     elif drift:
         screen.say(f"not equal: {rows} compared, {drift:,} {'differs' if drift == 1 else 'differ'}", style="red")

@@ -1,12 +1,15 @@
 """Row differences: which keys differ between copies of a range, and in which fields. Pure."""
 
 from collections.abc import Mapping, Sequence
+from typing import TypeVar
 
 from syncline.model.value import ABSENT, Key, Row, Value
 
+T = TypeVar("T")
 
-def differing_keys(copies: Sequence[Mapping[Key, Row]]) -> list[Key]:
-    """The keys that are not the same in all copies of a range."""
+
+def differing_keys(copies: Sequence[Mapping[Key, T]]) -> list[Key]:
+    """The keys that are not the same in all copies of a range, by their rows or the digests of these."""
     keys = dict.fromkeys(key for copy in copies for key in copy)
     return [key for key in keys if any(copy.get(key) != copies[0].get(key) for copy in copies[1:])]
 

@@ -25,11 +25,12 @@ from syncline.config.values import (
     text_of,
     wrong,
 )
+from syncline.config.verifying import verify_of
 from syncline.model import limits
 from syncline.model.errors import BadName, MissingPart, Problem, SharedPlace
-from syncline.model.space import CollectionSpec, PeerSpec, Settings, Space
+from syncline.model.space import CollectionSpec, PeerSpec, Settings, Space, VerifySettings
 
-KEYS: Final = ("space", "log", "peers", "collections", "settings")
+KEYS: Final = ("space", "log", "peers", "collections", "settings", "verify")
 SETTINGS: Final = Settings.__struct_fields__
 PEERS_EXAMPLE: Final = "{hq: sqlite:///hq.db, van: sqlite:///van.db}"
 
@@ -58,6 +59,7 @@ def check(root: Node, site: Site) -> tuple[Space, list[Problem]]:
         peers=places.specs,
         collections=_collections(problems, root, parts.get("collections"), places.names),
         settings=_settings(problems, parts["settings"]) if "settings" in parts else Settings(),
+        verify=verify_of(problems, parts["verify"], places.names) if "verify" in parts else VerifySettings(),
     )
     return space, sorted(problems, key=lambda problem: problem.line)
 

@@ -11,7 +11,7 @@ import yaml
 from syncline.config.propose import Remarks
 from syncline.config.read import Scalar
 from syncline.config.values import found_type
-from syncline.model.space import CollectionSpec, PolicySpec, Settings, Space
+from syncline.model.space import CollectionSpec, PolicySpec, Settings, Space, VerifySettings
 
 _PLAIN: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_./@=-]*(:[A-Za-z0-9_./@=-]+)*")
 _WORD: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
@@ -41,6 +41,7 @@ def write(space: Space, remarks: Remarks | None = None) -> str:
     for spec in space.collections.values():
         lines += _collection(spec, notes)
     lines += _settings(space.settings)
+    lines += _verify(space.verify)
     if notes.left_out:
         lines.append("# Tables that are not synchronised:")
         lines += [_comment(f"  {name}: {why}") for name, why in notes.left_out.items()]
@@ -101,6 +102,21 @@ def _settings(settings: Settings) -> list[str]:
     usual = msgspec.structs.asdict(Settings())
     changed = {name: value for name, value in msgspec.structs.asdict(settings).items() if value != usual[name]}
     return ["settings:", *(f"  {name}: {_number(value)}" for name, value in changed.items())] if changed else []
+
+
+def _verify(verify: VerifySettings) -> list[str]:
+    usual, lines = VerifySettings(), []
+    for name in ("every", "full", "rows_per_second"):
+        value = getattr(verify, name)
+        lines += [f"  {name}: {_number(value)}"] if value != getattr(usual, name) else []
+    if verify.window is not None:
+        lines.append(f'  window: "{"-".join([f"{one:%H:%M}" for one in verify.window])}"')
+    if verify.budget != usual.budget:
+        lines.append(f"  budget: {round(verify.budget * 100)}%")
+    if verify.repair is not None:
+        policy = f"policy: {scalar(verify.repair.policy)}, cap: {verify.repair.cap}"
+        lines.append(f"  repair: {{classes: {_list(verify.repair.classes)}, {policy}}}")
+    return ["verify:", *lines] if lines else []
 
 
 def _number(value: float) -> str:

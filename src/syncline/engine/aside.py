@@ -24,6 +24,13 @@ class Aside:
         self._rows.pop(peer, None)
         self._decided.pop(peer, None)
 
+    def rename(self, old: str, new: str) -> None:
+        """A peer has another name from now on."""
+        if old in self._rows:
+            self._rows[new] = self._rows.pop(old)
+        if old in self._decided:
+            self._decided[new] = self._decided.pop(old)
+
     def note(self, entry: Entry) -> None:
         """Take in an entry with rows: of a join, or a decision."""
         for name in (entry.body or {}).get("settles", ()):

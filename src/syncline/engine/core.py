@@ -139,7 +139,7 @@ class Engine:
         for row in self.state.parked.values():
             self.window.park(row.peer, row.collection, row.key, row.since)
         async for entries in self.log.read(start):
-            for entry in entries:
+            for entry in map(self.state.names.now, entries):
                 self.window.replay(entry)
                 if entry.kind is Kind.CHANGE and not entry.has_notes:
                     self.state.fold(entry)

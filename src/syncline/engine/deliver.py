@@ -8,6 +8,8 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence, Set
 from typing import Protocol, cast
 
+import msgspec
+
 from syncline.engine.clock import monotonic
 from syncline.engine.guard import Guard
 from syncline.engine.ingest import Ingest
@@ -152,9 +154,12 @@ class Deliver:
         async with self._ingest.appended:
             await self._ingest.appended.wait_for(lambda: self._state.head > self.cursor)
 
-    async def _deliver(self, entries: list[Entry]) -> None:
+    async def _deliver(self, recorded: list[Entry]) -> None:
+        entries = self._state.names.all_now(recorded)
         self._withheld.take_in(entries)
         batch = project(entries, self._target, self._withheld)
+        if entries[-1] is not recorded[-1]:
+            batch = msgspec.structs.replace(batch, fingerprint=recorded[-1].fingerprint)
         if not batch.rows:
             self.cursor, self._fingerprint = batch.upto, batch.fingerprint
             if self.cursor - self.watermark >= FLUSH_ENTRIES and not self.caught_up:

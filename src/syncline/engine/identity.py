@@ -1,7 +1,7 @@
 """Is this the peer whose history the log knows? Pure checks over what it shows and what the log recorded."""
 
 from syncline.engine.state import PeerRecord
-from syncline.model.errors import PeerRestored, PeerUnsafe
+from syncline.model.errors import PeerBusy, PeerRestored, PeerUnsafe
 from syncline.model.stamp import Offset, Position
 from syncline.peers.protocol import Identity
 
@@ -38,6 +38,43 @@ def require_free(record: PeerRecord, shown: Identity, mark: str) -> None:
         space=holder,
         why="what is captured at a peer can go to one space only; the other one would miss it",
         hint=f"let it leave there: {leave} with the configuration of {holder}; if it is a copy of a peer there, {leave} here",
+    )
+
+
+def is_twin(record: PeerRecord, shown: Identity) -> bool:
+    """Whether this is the database of a peer that the log knows, or a copy of it."""
+    return bool(record.incarnation) and not shown.fresh and shown.incarnation == record.incarnation
+
+
+def require_copy(name: str, twin: PeerRecord, shown: Identity, *, listed: bool, again: bool) -> None:
+    """Raise PeerError unless it is sure that a new peer's database is a copy of its twin's, and not the twin's own.
+
+    Only the twin's own has the mark of its last session. `listed`: the twin is a peer of this configuration; `again`: it got a
+    new mark since this database showed the one before.
+    """
+    if shown.nonce not in twin.nonces:
+        return
+    old, own = twin.name, "if it is a copy that is to be a peer of its own"
+    if not listed:
+        leave = f"'syncline teardown {name} --yes', then 'syncline resume {name} --rejoin'"
+        raise PeerUnsafe(
+            f"this is the database of {old}, or a copy of it",
+            peer=name,
+            why=f"{old} is not configured any more, and this database has the mark of its last session",
+            hint=f"if {old} has a new name: 'syncline rename {old} {name}'; {own}: {leave}",
+        )
+    if again:
+        raise PeerUnsafe(
+            f"this is the database of {old}",
+            peer=name,
+            why=f"whatever mark {old} gets, this one has it too: one database is configured under two names",
+            hint="give it one name",
+        )
+    raise PeerBusy(
+        f"it cannot be told yet whether this is the database of {old} or a copy of it",
+        peer=name,
+        why=f"it has the mark of {old}'s last session, and {old} was not met since; a copy would not get the next one",
+        hint=f"wait until {old} is live; if {old} has a new name: take the old one out of the configuration",
     )
 
 

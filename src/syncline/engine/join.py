@@ -167,7 +167,7 @@ class Joiner:
         """What the space deleted since the join began and this peer was not told, in a session before this one."""
         async with closing(self._ingest.tail.since(record.joined_at)) as frames:
             async for entries in frames:
-                for entry in entries:
+                for entry in map(self._state.names.now, entries):
                     if entry.is_data and not entry.to and entry.peer != name:
                         gone = ((change.collection, change.key) for change in entry.changes if change.after is None)
                         own.removed.update(where for where in gone if self.is_unjoined(name, where))

@@ -4,6 +4,8 @@ Every entry holds the whole row as it was after it. So a peer's rows as of its w
 entries, are the space's rows, even where the peer went back in time, or lost what it wrote itself.
 """
 
+from collections.abc import Mapping
+
 from syncline.engine.closing import closing
 from syncline.engine.tail import Tail
 from syncline.model.key import order
@@ -30,9 +32,16 @@ class Memory:
             rank = order(key)
             if (low is None or rank > low) and (high is None or rank <= high):
                 rows[key] = row
-        known = sorted(((key, row) for key, row in rows.items() if row is not None), key=lambda pair: order(pair[0]))
-        last = known[-1][0] if chunk.done and known else chunk.last
-        return Chunk(tuple(known), last, chunk.done, chunk.position, chunk.watermark)
+        return _with(chunk, rows)
+
+    def undo(self, collection: str, chunk: Chunk, bases: Mapping[Key, Row | None]) -> Chunk:
+        """The same without what the peer wrote itself while nobody heard of it: `bases` has the rows before that.
+
+        Else its own work would be taken for what the space has, and the log would never tell of it.
+        """
+        told = self._rows.get(collection, {})
+        own = {key: row for key, row in bases.items() if key not in told}
+        return _with(chunk, dict(chunk.rows) | own) if own else chunk
 
     async def _catch_up(self) -> None:
         async with closing(self._tail.since(self._reached)) as frames:
@@ -41,3 +50,9 @@ class Memory:
                     self._reached = entry.offset
                     for change in entry.changes if entry.is_data else ():
                         self._rows.setdefault(change.collection, {})[change.key] = change.after
+
+
+def _with(chunk: Chunk, rows: Mapping[Key, Row | None]) -> Chunk:
+    known = sorted(((key, row) for key, row in rows.items() if row is not None), key=lambda pair: order(pair[0]))
+    last = known[-1][0] if chunk.done and known else chunk.last
+    return Chunk(tuple(known), last, chunk.done, chunk.position, chunk.watermark)

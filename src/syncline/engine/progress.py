@@ -12,7 +12,7 @@ from syncline.model.change import Transaction
 from syncline.model.key import order
 from syncline.model.limits import SNAPSHOT_ROWS_MIN
 from syncline.model.stamp import Micros, Offset, Position
-from syncline.model.value import Key
+from syncline.model.value import Key, Row
 from syncline.peers.protocol import Peer
 
 RANGES_AHEAD = 6  # a join may run so many ranges ahead of their delivery
@@ -32,6 +32,10 @@ class Member(Protocol):
     @property
     def ready(self) -> bool:
         """Whether its rows may serve as reference: live and connected."""
+        ...
+
+    def stop(self) -> None:
+        """End its session; another one begins, with another mark."""
         ...
 
     async def wait_captured(self, end: Position) -> bool:
@@ -58,6 +62,7 @@ class Progress:
     size: int = SNAPSHOT_ROWS_MIN  # rows of the next range
     ends: deque[Offset] = field(default_factory=lambda: deque(maxlen=RANGES_AHEAD))  # where the last ranges end in the log
     written: dict[str, list[Key]] = field(default_factory=dict)  # rows that it wrote before, in key order
+    ranked: dict[int, dict[str, list[Key]]] = field(default_factory=dict)  # all rows that it changed, in key order, by how many
 
     def begin_recall(self) -> None:
         """From here on, what the peer is heard of waits for what its history tells of the time before."""
@@ -89,12 +94,27 @@ class Progress:
         for keys in self.written.values():
             keys.sort(key=order)
 
+    def bases_in(self, collection: str, after: Key | None, upto: Key | None) -> dict[Key, Row | None]:
+        """Of a range, its rows as they were before its own work, as far as that is known."""
+        if len(self.ranked) != 1 or len(self.own.bases) not in self.ranked:
+            keys: dict[str, list[Key]] = {}
+            for name, key in self.own.bases:
+                keys.setdefault(name, []).append(key)
+            for several in keys.values():
+                several.sort(key=order)
+            self.ranked = {len(self.own.bases): keys}
+        found = _between(self.ranked[len(self.own.bases)].get(collection, []), after, upto)
+        return {key: self.own.bases[collection, key] for key in found} if self.own.trusted else {}
+
     def written_in(self, collection: str, after: Key | None, upto: Key | None) -> list[Key]:
         """Those of a range: after < key <= upto."""
-        keys = self.written.get(collection, [])
-        low = 0 if after is None else bisect_right(keys, order(after), key=order)
-        high = len(keys) if upto is None else bisect_right(keys, order(upto), key=order)
-        return keys[low:high]
+        return _between(self.written.get(collection, []), after, upto)
+
+
+def _between(keys: list[Key], after: Key | None, upto: Key | None) -> list[Key]:
+    low = 0 if after is None else bisect_right(keys, order(after), key=order)
+    high = len(keys) if upto is None else bisect_right(keys, order(upto), key=order)
+    return keys[low:high]
 
 
 class ReferenceLost(Exception):

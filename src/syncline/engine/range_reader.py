@@ -34,7 +34,8 @@ class RangeReader:
         except PeerError as error:
             raise ReferenceLost(str(error)) from error
         progress.size = _fitting(theirs)
-        if reference is member and (record.authority or self._authority.get(collection.name, "")) != member.name:
+        alone = reference is member and (record.authority or self._authority.get(collection.name, "")) != member.name
+        if alone:
             theirs = await progress.memory.complete(collection.name, after, theirs)
         upto = None if theirs.done else theirs.last
         mine = await self._read_mine(member, collection, record, progress, (after, upto), len(theirs.rows))
@@ -46,6 +47,8 @@ class RangeReader:
         await member.wait_captured(mine.position)
         if not await reference.wait_captured(theirs.position):
             raise ReferenceLost("its session ended")
+        if alone:
+            theirs = progress.memory.undo(collection.name, theirs, progress.bases_in(collection.name, after, upto))
         return RangeRead(after, upto, theirs, mine, pin, reference.name, lacking)
 
     async def _read_mine(

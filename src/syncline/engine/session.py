@@ -13,14 +13,14 @@ from syncline.engine.clock import Clock, monotonic
 from syncline.engine.closing import closing
 from syncline.engine.deliver import Deliver
 from syncline.engine.guard import Guard
-from syncline.engine.identity import require_free, verify_identity
+from syncline.engine.identity import is_twin, require_copy, require_free, verify_identity
 from syncline.engine.ingest import Ingest
 from syncline.engine.join import Joiner
 from syncline.engine.state import PeerRecord, Stage, State
 from syncline.mapping.project import Target
 from syncline.model.change import Change, Transaction
 from syncline.model.entry import Entry, Kind
-from syncline.model.errors import PeerRestored, SynclineError
+from syncline.model.errors import PeerBusy, PeerRestored, SynclineError
 from syncline.model.event import Event, Listener
 from syncline.model.schema import Collection
 from syncline.model.space import Settings
@@ -77,6 +77,7 @@ class Session:
         self._settings, self._clock, self._nonce, self._emit = settings, clock, nonce, emit
         self._target = Target(peer.name, collections, counters, sends_only)
         self._mark = ""  # this session's nonce
+        self._shown = ""  # the mark of another peer that this one showed
         self.phase = Phase.WAITING
         self.reason: Exception | None = None
         self.clock_offset: Micros = 0
@@ -173,10 +174,11 @@ class Session:
             )
 
     async def _enter(self, identity: Identity) -> Identity:
-        twins = [one.name for one in self._state.peers.values() if one.name != self.name and one.incarnation]
-        if any(self._state.peer(twin).incarnation == identity.incarnation for twin in twins if not identity.fresh):
+        twin = next((one for one in self._state.peers.values() if one is not self.record and is_twin(one, identity)), None)
+        if twin is not None:
             if self.record.stage is not Stage.NEW:
                 raise PeerRestored("this is a copy of another peer's database", peer=self.name, hint="give each peer its own")
+            self._require_copy(twin, identity)
             await self.peer.teardown()  # a copy that enters as a peer of its own gets an identity of its own
         identity = await self.peer.setup(list(self._collections.values()))
         if self.record.stage is Stage.NEW:
@@ -192,6 +194,18 @@ class Session:
             await self.peer.apply(Batch(self.record.joined_at, (), 0))
             identity = msgspec.structs.replace(identity, watermark=self.record.joined_at)
         return identity
+
+    def _require_copy(self, twin: PeerRecord, shown: Identity) -> None:
+        """Raise PeerError if this may be the database of another peer; that one gets another mark, so that it can be told."""
+        other = self._joiner.members.get(twin.name)
+        again = bool(self._shown) and shown.nonce != self._shown and shown.nonce in twin.nonces
+        self._shown = shown.nonce
+        try:
+            require_copy(self.name, twin, shown, listed=other is not None, again=again)
+        except PeerBusy:
+            if other is not None and other.ready:
+                other.stop()
+            raise
 
     async def _say(self, body: dict[str, object]) -> None:
         def build(offset: Offset) -> list[Entry]:

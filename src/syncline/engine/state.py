@@ -10,6 +10,9 @@ from typing import Any, TypeAlias
 import msgspec
 
 from syncline.engine.aside import Aside
+from syncline.engine.export import Export, ParkedExport, PeerExport
+from syncline.engine.names import Names
+from syncline.engine.proofs import Proofs
 from syncline.model.codec import decode_row, encode_row
 from syncline.model.conflict import Conflict
 from syncline.model.entry import Entry, Kind
@@ -115,8 +118,9 @@ class State:
         self.columns: dict[str, tuple[str, ...]] = {}
         self.rules: dict[str, int] = {}  # conflicts by rule, ever
         self.conflicts: dict[str, int] = {}  # conflicts by collection, ever
-        self.verified: dict[str, dict[str, Offset]] = {}  # collection -> peer -> offset
+        self.proofs = Proofs()
         self.aside = Aside()
+        self.names = Names()
         self.data: Offset = 0  # offset of the last entry that carries rows
         self.head: Offset = 0
 
@@ -126,6 +130,11 @@ class State:
         if record is None:
             record = self.peers[name] = PeerRecord(name)
         return record
+
+    @property
+    def verified(self) -> dict[str, dict[str, Offset]]:
+        """Collection -> peer -> the offset through which every row was found equal."""
+        return {name: dict(one.through) for name, one in self.proofs.collections.items() if one.through}
 
     def confirmed(self) -> dict[str, Offset]:
         """What the window waits for: each peer's captured watermark."""
@@ -166,8 +175,7 @@ class State:
             case Kind.SCHEMA:
                 self.columns.update({name: tuple(columns) for name, columns in (entry.body or {}).items()})
             case Kind.VERIFY:
-                for collection, peers in (entry.body or {}).items():
-                    self.verified.setdefault(collection, {}).update(peers)
+                self.proofs.fold(entry)
             case Kind.CHECKPOINT:
                 self._restore(entry.body or {})
 
@@ -241,7 +249,11 @@ class State:
         self._retrying.get(name[0], {}).pop(name, None)
 
     def _peer(self, entry: Entry) -> None:
-        record, body = self.peer(entry.peer), entry.body or {}
+        body = entry.body or {}
+        if "renamed" in body:
+            self._rename(entry.offset, entry.peer, body["renamed"])
+            return
+        record = self.peer(entry.peer)
         if "rejoining" in body:
             record.rejoining, record.authority = body["rejoining"], body.get("authority", "")
         if "since" in body:
@@ -257,6 +269,16 @@ class State:
         if "position" in body:
             record.position = msgspec.convert(body["position"], Position | None)
 
+    def _rename(self, offset: Offset, old: str, new: str) -> None:
+        record = self.peers[new] = self.peers.pop(old, PeerRecord(old))
+        record.name = new
+        for name, row in [(name, row) for name, row in self.parked.items() if name[0] == old]:
+            self._unpark(name)
+            self._park(replace(row, peer=new))
+        self.proofs.rename(old, new)
+        self.aside.rename(old, new)
+        self.names.note(offset, old, new)
+
     def _enter_stage(self, record: PeerRecord, stage: Stage, offset: Offset) -> None:
         begins = not record.holds_window and stage in (Stage.JOINING, Stage.LIVE)
         if stage is Stage.PAUSED:
@@ -269,6 +291,7 @@ class State:
             record.joins, record.joined = {}, set()
             self.aside.begin(record.name)
         if begins or stage in (Stage.NEW, Stage.STALE, Stage.LEFT):  # its rows will be compared: nothing is known to be missing
+            self.proofs.drop(record.name, offset)
             for name in [name for name in self.parked if name[0] == record.name]:
                 self._unpark(name)
         if stage is Stage.LIVE:
@@ -286,8 +309,8 @@ class State:
         """The fold as the body of a CHECKPOINT entry, so that older control entries can be forgotten."""
         return {"state": msgspec.msgpack.encode(self._export())}
 
-    def _export(self) -> "_Export":
-        return _Export(
+    def _export(self) -> Export:
+        return Export(
             peers=[_export_peer(r) for r in self.peers.values()],
             parked=[_export_parked(row) for row in self.parked.values()],
             columns=self.columns,
@@ -295,14 +318,16 @@ class State:
             conflicts=self.conflicts,
             verified=self.verified,
             data=self.data,
+            proofs=self.proofs.export(),
+            renames=self.names.renames,
         )
 
     def _restore(self, body: dict[str, Any]) -> None:
         """Be what the fold was when the checkpoint was made. Open conflicts are not in it: their entries are never trimmed."""
-        export = msgspec.msgpack.decode(body["state"], type=_Export)
+        export = msgspec.msgpack.decode(body["state"], type=Export)
         self.parked, self._retrying = {}, {}
         self.peers = {one.name: self.peer(one.name) for one in export.peers}
-        self.data = max(self.data, export.data)
+        self.data, self.names = max(self.data, export.data), Names(export.renames)
         for one in export.peers:
             record = self.peer(one.name)
             record.stage, record.incarnation, record.nonces, record.position = (
@@ -318,71 +343,27 @@ class State:
             key, first = decode_row(row.key), row.first or row.at
             known = ParkedRow(row.peer, row.collection, key, row.since, row.code, row.reason, row.at, row.time, row.retried)
             self._park(replace(known, attempts=row.attempts, skipped=row.skipped, first=first))
-        self.columns, self.rules, self.conflicts, self.verified = (
-            export.columns,
-            export.rules,
-            export.conflicts,
-            export.verified,
-        )
+        self.columns, self.rules, self.conflicts = export.columns, export.rules, export.conflicts
+        self.proofs.restore(export.proofs or {"collections": {name: _claims(peers) for name, peers in export.verified.items()}})
 
 
-class _PeerExport(msgspec.Struct, array_like=True):
-    name: str
-    stage: str
-    incarnation: str
-    nonces: tuple[str, ...]
-    position: Position | None
-    captured: Offset
-    joined_at: Offset
-    approved: Offset
-    rejoining: bool
-    since: Position | None
-    authority: str
-    joins: list[tuple[str, bytes]]
-    joined: list[str]
-    paused_from: str
-    had: Offset
-    alone: bool
-    staged: Micros = 0
+def _claims(peers: dict[str, Offset]) -> dict[str, Any]:
+    """What an older checkpoint says of a collection."""
+    return {"compared": dict(peers), "through": dict(peers), "full": None, "last": None, "scan": None}
 
 
-def _export_peer(one: PeerRecord) -> _PeerExport:
+def _export_peer(one: PeerRecord) -> PeerExport:
     joins = [(name, encode_row(key) if key else b"") for name, key in one.joins.items()]
-    return _PeerExport(
+    return PeerExport(
         one.name, one.stage, one.incarnation, one.nonces, one.position, one.captured, one.joined_at, one.approved,
         one.rejoining, one.since, one.authority, joins, sorted(one.joined), one.paused_from, one.had,
         one.alone, one.staged,
     )  # fmt: skip
 
 
-class _ParkedExport(msgspec.Struct, array_like=True):
-    peer: str
-    collection: str
-    key: bytes
-    since: Offset
-    code: str
-    reason: str
-    at: Offset
-    time: Micros
-    retried: Offset
-    attempts: int
-    skipped: bool
-    first: Offset = 0
-
-
-def _export_parked(row: ParkedRow) -> _ParkedExport:
+def _export_parked(row: ParkedRow) -> ParkedExport:
     key = encode_row(row.key)
-    return _ParkedExport(
+    return ParkedExport(
         row.peer, row.collection, key, row.since, row.code, row.reason, row.at, row.time, row.retried, row.attempts,
         row.skipped, row.first,
     )  # fmt: skip
-
-
-class _Export(msgspec.Struct, array_like=True):
-    peers: list[_PeerExport]
-    parked: list[_ParkedExport]
-    columns: dict[str, tuple[str, ...]]
-    rules: dict[str, int]
-    conflicts: dict[str, int]
-    verified: dict[str, dict[str, Offset]]
-    data: Offset = 0

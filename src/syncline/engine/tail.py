@@ -1,7 +1,7 @@
 """The tail: the log's last entries kept in memory, so that a peer that keeps up never reads the log back."""
 
 from collections import deque
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from itertools import islice
 
 from syncline.engine.closing import closing
@@ -40,6 +40,10 @@ class Tail:
             entry, weight = kept.popleft()
             self._rows -= entry.rows
             self._bytes -= weight
+
+    def entries(self) -> Iterator[Entry]:
+        """What it holds, in the log's order."""
+        return (entry for entry, _ in self._entries)
 
     def lag(self, watermark: Offset, data: Offset, now: Micros) -> tuple[int, float]:
         """How far a peer is behind: entries, and the age in seconds of the oldest one it lacks, as far as memory tells."""

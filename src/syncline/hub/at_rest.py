@@ -14,6 +14,7 @@ from syncline.engine.closing import closing
 from syncline.engine.guard import Guard
 from syncline.engine.identity import require_free, session_mark, verify_identity
 from syncline.engine.keeping import look as look_at_kept
+from syncline.engine.names import Names
 from syncline.engine.state import PeerRecord, Stage, State
 from syncline.hub.pipeline import Readable
 from syncline.model.entry import Entry
@@ -80,7 +81,7 @@ async def _look(space: Space, name: str, state: State, log: Readable) -> Found:
             found.tables = await peer.inspect()
             found.reason = await peer.changed()  # as its session would tell once it has captured what came before
             if record.stage is Stage.LIVE and found.reason is None:
-                await _guard(space, peer, record, found, log)
+                await _guard(space, peer, record, found, log, state.names)
     except TimeoutError:
         found.reason = PeerBusy("the peer cannot be looked at now", why=f"not within {LOOK_SECONDS:.0f} s", peer=name)
     except (PeerError, GuardTripped) as error:
@@ -127,11 +128,11 @@ async def _count(space: Space, peer: Peer, record: PeerRecord) -> dict[str, int]
     return counts
 
 
-async def _guard(space: Space, peer: Peer, record: PeerRecord, found: Found, log: Readable) -> None:
+async def _guard(space: Space, peer: Peer, record: PeerRecord, found: Found, log: Readable, names: Names) -> None:
     """Raise GuardTripped if what the log holds for this peer are deletes that the guard would hold back."""
     after = max(found.watermark, log.floor)
     async with closing(log.read(after)) as frames:
-        waiting, upto = await _deletes(space, peer.name, frames)
+        waiting, upto = await _deletes(space, peer.name, frames, names)
     if upto > record.approved and sum(map(len, waiting.values())) >= space.settings.guard_delete_rows:
         guard = Guard(peer.name, space.settings)
         guard.count({name: _rows(found.tables, space, name, peer.name) for name in space.collections})
@@ -140,13 +141,13 @@ async def _guard(space: Space, peer: Peer, record: PeerRecord, found: Found, log
 
 
 async def _deletes(
-    space: Space, name: str, frames: AsyncIterator[tuple[Entry, ...]]
+    space: Space, name: str, frames: AsyncIterator[tuple[Entry, ...]], names: Names
 ) -> tuple[dict[str, dict[Key, None]], Offset]:
     """The rows that the log would have this peer delete, and up to which entry."""
     waiting: dict[str, dict[Key, None]] = {one: {} for one in space.collections}
     upto: Offset = 0
     async for entries in frames:
-        for entry in entries:
+        for entry in map(names.now, entries):
             if not entry.is_data or entry.peer == name or entry.to not in ("", name):
                 continue
             for change in entry.changes:

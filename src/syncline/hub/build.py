@@ -188,17 +188,27 @@ def waiting_columns(
 
 
 def advice(space: Space, asked: Asked) -> list[Problem]:
-    """Parent tables that are no collections; and columns that cannot hold some of the values that other peers' can.
+    """Automatic repair, if it is on; parent tables that are no collections; columns that cannot hold some of others' values.
 
     Nothing is stopped by it.
     """
-    found: list[Problem] = list(orphans(space.collections, asked.tables))
+    found: list[Problem] = [*_repairs_itself(space), *orphans(space.collections, asked.tables)]
     for name, spec in space.collections.items():
         tables = {peer: tables.get(spec.at.get(peer, name)) for peer, tables in asked.tables.items()}
         found += advise(spec, {peer: table for peer, table in tables.items() if table is not None})
     for one in found:
         one.file = space.path
     return found
+
+
+def _repairs_itself(space: Space) -> list[Problem]:
+    """That drift is repaired without asking, and which."""
+    spec = space.verify.repair
+    if spec is None:
+        return []
+    rows = counted(spec.cap, "row")
+    what = f"automatic repair is on: {', '.join(spec.classes)} by {spec.policy}, up to {rows} a proof"
+    return [Advice(what, hint="if it is not meant, take 'repair' out of 'verify'")]
 
 
 async def peers_advice(asked: Asked, plan: Plan) -> list[Problem]:

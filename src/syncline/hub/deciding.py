@@ -3,7 +3,8 @@
 A conflict that a rule or a person has closed can be taken up again: what lost is put back, or something else is set.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from syncline.engine.closing import closing
@@ -32,10 +33,11 @@ async def decide(
     """Settle the conflict of this name: take a side, or set fields. `live`: who can be read; `by`: who says so."""
     encode_row(tuple(sets.values()))  # refuse here what the log could not carry
     change, conflict = await _find(engine, name)
+    named = partial(engine.state.names.of, offset=parse_id(name)[0])
     collection = engine.plan.collections.get(change.collection)
     if collection is None:
         raise UsageError(f"{change.collection} is not configured any more", hint="put it back to settle its conflicts")
-    chosen, whole = _chosen(conflict, take, collection)
+    chosen, whole = _chosen(conflict, take, collection, named)
     _require_fit(collection, engine.plan.book[collection.name], conflict, sets, taken=take is not None)
     told: Report = {"settles": [name], "take": take or "", "set": {one: show(value) for one, value in sets.items()}, "by": by}
     reopened = name not in engine.state.open
@@ -115,12 +117,18 @@ async def _require_values(
             raise UsageError(what, why=f"it is NOT NULL at {session.name}", collection=collection.name, hint=hint)
 
 
-def _chosen(conflict: Conflict, take: str | None, collection: Collection) -> tuple[Row | None, bool]:
-    """What a side puts into the row: the contested field, what the sides differ in, or the whole row (or its absence)."""
+def _chosen(
+    conflict: Conflict, take: str | None, collection: Collection, named: Callable[[str], str]
+) -> tuple[Row | None, bool]:
+    """What a side puts into the row: the contested field, what the sides differ in, or the whole row (or its absence).
+
+    `named`: what a peer is called now; either name says which side.
+    """
     if take is None:
         return None, False
-    sides = {shown_peer(side.peer): side for side in (conflict.ours, conflict.theirs)}
-    side = sides.get(shown_peer(take))
+    both = (conflict.ours, conflict.theirs)
+    sides = {shown_peer(named(side.peer)): side for side in both}
+    side = ({shown_peer(side.peer): side for side in both} | sides).get(shown_peer(take))
     if side is None:
         raise UsageError(f"{take} has no side in this conflict", hint=f"sides are {', '.join(sides)}")
     width = len(collection.columns)

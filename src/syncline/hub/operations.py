@@ -11,18 +11,20 @@ from syncline.engine.session import Phase, Session
 from syncline.engine.state import ParkedRow, Stage, State
 from syncline.hub.deciding import decide
 from syncline.hub.pipeline import LivePipeline
-from syncline.hub.records import collection_report, key_list, parked_report
+from syncline.hub.proving import Proving
+from syncline.hub.records import collection_report, how_left, key_list, parked_report
 from syncline.hub.repairing import repair as repair_drift
+from syncline.hub.tally import how_of
 from syncline.hub.waiting import waiting
-from syncline.model.entry import Entry
-from syncline.model.entry import Kind as EntryKind
 from syncline.model.errors import PeerError, PeerUnreachable, Problem, UsageError
 from syncline.model.event import Listener
+from syncline.model.proof import EVERYTHING, Wanted
 from syncline.model.schema import Collection
+from syncline.model.space import VerifySettings
 from syncline.model.stamp import Offset
 from syncline.model.value import Value
 from syncline.peers.protocol import Peer
-from syncline.reconcile.verify import Compared, Difference, compare_collection
+from syncline.reconcile.verify import Compared, Difference
 
 Report = dict[str, Any]
 
@@ -30,16 +32,26 @@ Report = dict[str, Any]
 class Operations:
     """Verbs over a running engine, in the same process."""
 
-    def __init__(self, engine: Engine, *, serves: bool = True, waiting: Sequence[Problem] = ()) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        *,
+        serves: bool = True,
+        waiting: Sequence[Problem] = (),
+        verify: VerifySettings = VerifySettings(),  # noqa: B008  it is frozen
+    ) -> None:
         self.engine = engine
+        self.proving = Proving(engine, verify, self.receivers, engine.emit)
         self._waiting = waiting  # columns that only some peers have, as far as the peers were looked at
         self._serves = serves  # there are sessions, not only the log
         self.alive: asyncio.Task[None] | None = None  # the engine's task, where somebody runs it for us
+        self.proves: asyncio.Task[None] | None = None  # what compares in the background
 
     def check_alive(self) -> None:
-        """Raise what ended the engine, if it ended."""
-        if self.alive is not None and self.alive.done():
-            self.alive.result()
+        """Raise what ended the engine, or what compares in the background, if it ended."""
+        for task in (self.alive, self.proves):
+            if task is not None and task.done():
+                task.result()
 
     async def until_live(self, seconds: float = 30.0) -> None:
         """Wait until no session is on its way any more: each is live, paused or waits for something else."""
@@ -107,38 +119,30 @@ class Operations:
         """The sessions whose peers can be read and written now."""
         return [session for session in self.engine.sessions.values() if session.phase is Phase.LIVE]
 
-    async def verify(self, *, repair: bool, emit: Listener) -> Report:
+    async def verify(self, *, repair: bool, emit: Listener, wanted: Wanted = EVERYTHING, by: str = "") -> Report:
         """Compare all peers; with `repair` append what makes them equal. Raises PeerUnreachable if none is live."""
         sessions = self.live()
         if not sessions:
             paused = all(session.phase is Phase.PAUSED for session in self.engine.sessions.values())
             hint = "they are paused; let them go on: 'syncline resume'" if paused else "see 'syncline status'"
             raise PeerUnreachable("no peer is live, so there is nothing to compare", hint=hint)
-        absent = {name: _why_away(session) for name, session in self.engine.sessions.items() if session not in sessions}
+        absent = {name: why_away(session) for name, session in self.engine.sessions.items() if session not in sessions}
         results: list[Compared] = []
-        through: dict[str, dict[str, Offset]] = {}
         pipeline = LivePipeline(self.engine)
         repaired = 0
 
         async def heal(drifted: Sequence[Difference]) -> None:
             nonlocal repaired
-            repaired += await repair_drift(self.engine, self._receivers, drifted, pipeline)
+            repaired += await repair_drift(self.engine, self.receivers, drifted, pipeline, by)
 
         await self._settled(sessions)
         for collection in self.engine.plan.collections.values():
-            peers = self._receivers(collection)
-            if peers:
-                rows = await self._rows(collection, peers[0])
-                results.append(await compare_collection(collection, peers, rows, pipeline, emit, heal if repair else None))
-                if results[-1].through is not None:
-                    through[collection.name] = dict.fromkeys((peer.name for peer in peers), results[-1].through)
-        if through:
-            await self.engine.ingest.command(
-                lambda offset: [Entry(offset, EntryKind.VERIFY, time=self.engine.clock.now(), body=through)]
-            )
+            peers = self.receivers(collection)
+            if peers and wanted.has(collection.name):
+                results.append(await self.proving.whole(collection.name, peers, emit, how_of(wanted), heal if repair else None))
         return report_verify(results, absent, repaired, self.engine.state)
 
-    def _receivers(self, collection: Collection) -> list[Peer]:
+    def receivers(self, collection: Collection) -> list[Peer]:
         """The live peers that are to have this collection's rows. One that only sends keeps its own."""
         return [session.peer for session in self.live() if collection.name not in session.sends_only]
 
@@ -150,11 +154,6 @@ class Operations:
                     await asyncio.sleep(0.02)
         except TimeoutError:
             return
-
-    @staticmethod
-    async def _rows(collection: Collection, peer: Peer) -> int:
-        table = (await peer.inspect()).get(collection.table_at(peer.name))
-        return table.rows_estimate if table is not None else 0
 
     # -- deciding -----------------------------------------------------------------------------------------------------------
 
@@ -202,8 +201,10 @@ class Operations:
             stage = engine.state.peer(name).stage
             state = str(stage if stage in (Stage.STALE, Stage.LEFT) else session.phase)
             peers[name] = peer_report(engine, name, state, session.reason, watermark, lag)
-        waits = [one.as_json() for one in self._waiting]
-        return {"peers": peers, "rules": dict(engine.state.rules), "window": len(engine.window), "waiting_columns": waits}
+            for collection, shown in peers[name]["collections"].items():
+                shown["proof"] = self.proving.standing(name, collection)
+        told: Report = {"peers": peers, "repair_alarm": self.proving.alarm, "rules": dict(engine.state.rules)}
+        return told | {"window": len(engine.window), "waiting_columns": [one.as_json() for one in self._waiting]}
 
 
 def peer_report(
@@ -223,12 +224,16 @@ def peer_report(
         }
     stage = str(fold.peer(name).stage)
     told: Report = {"state": state, "stage": stage, "reason": str(reason) if reason else None}
+    if stage == Stage.LEFT:
+        told["reason"] = how_left(name)
     told["set_aside"] = fold.aside.report(name)
     return told | engine.keeping.report(name) | {"collections": collections}
 
 
-def _why_away(session: Session) -> str:
+def why_away(session: Session) -> str:
     """Why a peer that is not live cannot be compared."""
+    if session.record.stage is Stage.LEFT:
+        return f"it left, {how_left(session.name)}"
     return f"it is {session.phase}{f': {session.reason}' if session.reason is not None else ''}"
 
 
@@ -242,6 +247,7 @@ def report_verify(results: Sequence[Compared], absent: Mapping[str, str], repair
     parked = Counter(row.peer for row in state.parked.values() if row.collection in compared)
     return {
         "equal": not any(result.found for result in results) and not absent,
+        "sampled": any(not result.whole for result in results),
         "rows": sum(result.rows for result in results),
         "pending": sum(result.states.get("pending", 0) for result in results),
         "drift": sum(result.states.get("drift", 0) for result in results),

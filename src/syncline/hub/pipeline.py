@@ -1,13 +1,15 @@
 """What a comparison knows of the stream: from the running engine, or from the log and the peers when no hub runs."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from typing import Protocol
 
+from syncline.compare.explained import Step
 from syncline.engine.closing import closing
 from syncline.engine.core import Engine
 from syncline.engine.state import State
 from syncline.merge.copies import whole
+from syncline.model.change import Change, change_of
 from syncline.model.entry import Entry
 from syncline.model.limits import RECHECK_SECONDS
 from syncline.model.stamp import Offset, Position
@@ -57,6 +59,19 @@ class LivePipeline:
         """Whether some peer refused this row."""
         state = self._engine.state
         return any((peer, collection, key) in state.parked for peer in state.peers)
+
+    def steps(self, collection: str, keys: Sequence[Key]) -> Mapping[Key, Sequence[Step]]:
+        """What the tail has of them."""
+        wanted = set(keys)
+        found: dict[Key, list[Step]] = {}
+        for entry in self._engine.ingest.tail.entries():
+            if entry.is_data and not entry.to:
+                for change in _of(entry, collection, wanted):
+                    step = Step(
+                        entry.offset, entry.peer, entry.position, change.before, whole(change), change.verdict is not None
+                    )
+                    found.setdefault(change.key, []).append(step)
+        return found
 
     def held(self, collection: str) -> Mapping[Key, Row | None]:
         """The window's rows of keys that are parked somewhere: whatever else it holds gets to everyone."""
@@ -111,9 +126,23 @@ class RestingPipeline:
         """Whether some peer refused this row."""
         return any((peer, collection, key) in self._state.parked for peer in self._state.peers)
 
+    def steps(self, collection: str, keys: Sequence[Key]) -> Mapping[Key, Sequence[Step]]:
+        """Nothing moves, so nothing has to be explained."""
+        return {}
+
     def held(self, collection: str) -> Mapping[Key, Row | None]:
         """The rows of the entries that some peer may not have."""
         return self._rows.get(collection, {})
+
+
+def _of(entry: Entry, collection: str, wanted: set[Key]) -> Iterator[Change]:
+    """The changes of some rows in an entry; of blocks, only these rows are made."""
+    for block in entry.blocks:
+        if block.collection == collection and not wanted.isdisjoint(block.keys):
+            yield from (change_of(block, place) for key in wanted for place in block.places(key))
+    for change in () if entry.blocks else entry.changes:
+        if change.collection == collection and change.key in wanted:
+            yield change
 
 
 async def resting(

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager, suppress
 from itertools import islice, product
 from typing import Any, Final
 
+from syncline.engine.closing import closing
 from syncline.engine.core import Plan
 from syncline.engine.identity import verify_identity
 from syncline.engine.state import Stage, State
@@ -14,6 +15,7 @@ from syncline.hub import at_rest, dry, records
 from syncline.hub.build import Asked, advice, against, ask, dismiss, failures, peers_advice, refuse, waiting_columns
 from syncline.hub.operations import report_verify
 from syncline.hub.pipeline import resting
+from syncline.hub.tally import AtRest, how_of
 from syncline.log.reading import SqliteReader
 from syncline.log.registry import is_served, log_exists, open_reader
 from syncline.mapping.plan import outline
@@ -21,8 +23,10 @@ from syncline.model.codec import block_mark, encode_row
 from syncline.model.errors import PeerError, SynclineError, UsageError
 from syncline.model.event import Listener
 from syncline.model.key import parse_key
+from syncline.model.proof import EVERYTHING, Wanted
 from syncline.model.schema import Kind
 from syncline.model.space import Direction, Space
+from syncline.model.stamp import Offset
 from syncline.model.value import Value, real
 from syncline.model.words import counted
 from syncline.peers.protocol import Identity
@@ -37,17 +41,22 @@ class Reading:
 
     def __init__(self, space: Space) -> None:
         self._space = space
+        self.at_rest: list[AtRest] = []  # what the last comparison without a hub found
 
     @asynccontextmanager
     async def reader(self) -> AsyncIterator[SqliteReader]:
         """The log, beside whoever serves it. Raises UsageError if there is none yet."""
-        if not log_exists(self._space.log):
-            raise UsageError("this space has no log yet", log=self._space.log, hint="run it first: syncline run")
+        self.require_log()
         reader = await open_reader(self._space.log)
         try:
             yield reader
         finally:
             await reader.close()
+
+    def require_log(self) -> None:
+        """Raise UsageError if this space never ran."""
+        if not log_exists(self._space.log):
+            raise UsageError("this space has no log yet", log=self._space.log, hint="run it first: syncline run")
 
     async def state(self) -> State:
         """The fold of the log; an empty one if there is no log yet."""
@@ -59,11 +68,12 @@ class Reading:
                         state.fold(entry)
                 start = max(state.needed(), reader.floor)
                 async for entries in reader.read(start):
-                    for entry in entries:
+                    for entry in map(state.names.now, entries):
                         if not entry.has_notes:
                             state.fold(entry)
                 state.head = max(state.head, reader.head)
                 state.data = max(state.data, min(start, reader.head))  # everyone has what is up to there
+                state.data = await last_change(reader, state)
         return state
 
     @asynccontextmanager
@@ -150,25 +160,28 @@ class Reading:
         listed = (row for row in rows if int(row.id) > floor and collection in (None, row.collection))
         return [records.parked_report(row) for row in islice(listed, limit)]
 
-    async def compare(self, emit: Listener) -> Report | None:
+    async def compare(self, emit: Listener, wanted: Wanted = EVERYTHING) -> Report | None:
         """Compare all peers while no hub moves anything: what is on its way is pending, not drift.
 
         None where they seem not to be equal and the log grew meanwhile: a hub came, so nothing is known.
         """
         state = await self.state()
         async with self.asked() as (asked, plan), self.reader() as reader:
-            names = [name for name in asked.tables if _takes_part(state, name, asked.identities[name])]
-            absent = {name: _why_apart(state, name) for name in self._space.peers if name not in names}
+            names = [name for name in asked.tables if takes_part(state, name, asked.identities[name])]
+            absent = {name: why_apart(state, name) for name in self._space.peers if name not in names}
             heard = {name: frozenset(plan.collections) - plan.only(name, Direction.RECEIVE) for name in names}
             peers = {name: (asked.peers[name], asked.identities[name]) for name in names}
             pipeline = await resting(state, reader, peers, heard)
             results = []
+            self.at_rest = []
             for collection in plan.collections.values():
                 found = [name for name in names if collection.name not in plan.only(name, Direction.SEND)]
                 rows = [asked.tables[name][collection.table_at(name)].rows_estimate for name in found]
-                if found:
+                if found and wanted.has(collection.name):
                     compared = [asked.peers[name] for name in found]
-                    results.append(await compare_collection(collection, compared, max(rows), pipeline, emit))
+                    how = how_of(wanted)
+                    results.append(await compare_collection(collection, compared, max(rows), pipeline, emit, how=how))
+                    self.at_rest.append(AtRest(results[-1], tuple(found), state.head))
             report = report_verify(results, absent, 0, state)
             moved = await reader.refresh() != state.head
             return None if moved and not report["equal"] else report
@@ -178,7 +191,7 @@ class Reading:
         self.known(collection)
         state = await self.state()
         async with self.reader() as reader:
-            for one in product(*map(_readings, key)):
+            for one in product(*map(key_readings, key)):
                 steps: dict[tuple[int, int], Report] = {}
                 for needle in (encode_row(one), block_mark(collection)):  # in a block, a key's parts stand in their columns
                     found = await records.history(reader.find(needle), collection, [one], state)
@@ -188,7 +201,7 @@ class Reading:
         await self._require_key(collection, key)
         return []
 
-    async def _require_key(self, collection: str, words: tuple[str, ...]) -> None:
+    async def _require_key(self, collection: str, words: tuple[str, ...], verb: str = "history") -> None:
         """Raise UsageError for words that cannot name a row, as far as the peers' tables tell."""
         spec, asked = self._space.collections[collection], await ask(self._space)
         await dismiss(asked)
@@ -196,11 +209,11 @@ class Reading:
         names, kinds = known.key or spec.key, dict(zip(known.columns, known.kinds, strict=True))
         if names and len(names) != len(words):
             what = f"a key of {collection} has {counted(len(names), 'part')}: {', '.join(names)}"
-            hint = f"write: history {collection} {' '.join(name.upper() for name in names)}"
+            hint = f"write: {verb} {collection} {' '.join(name.upper() for name in names)}"
             raise UsageError(what, why=f"{counted(len(words), 'word')} given", hint=hint)
         for name, word in zip(names, words, strict=False):
-            if kinds.get(name) in NUMBERS and all(isinstance(value, str | bytes) for value in _readings(word)):
-                hint = f"write the row's {name}, as in: history {collection} 12"
+            if kinds.get(name) in NUMBERS and all(isinstance(value, str | bytes) for value in key_readings(word)):
+                hint = f"write the row's {name}, as in: {verb} {collection} 12"
                 raise UsageError(f"{name} holds numbers, not {word!r}", collection=collection, hint=hint)
 
     def known(self, collection: str | None) -> None:
@@ -209,13 +222,15 @@ class Reading:
             raise UsageError(f"there is no collection {collection}", hint=f"there are {', '.join(self._space.collections)}")
 
 
-def _why_apart(state: State, name: str) -> str:
+def why_apart(state: State, name: str) -> str:
     """Why a peer that answers is not compared while no hub runs."""
     stage = state.peers[name].stage if name in state.peers else Stage.NEW
+    if stage is Stage.LEFT:
+        return f"it left, {records.how_left(name)}"
     return "it is not the copy that the log knows" if stage is Stage.LIVE else f"it is {stage}"
 
 
-def _takes_part(state: State, name: str, identity: Identity) -> bool:
+def takes_part(state: State, name: str, identity: Identity) -> bool:
     """Whether what a peer holds can be compared: it is live, and the copy that the log knows."""
     if name not in state.peers or state.peers[name].footing is not Stage.LIVE:
         return False
@@ -226,13 +241,28 @@ def _takes_part(state: State, name: str, identity: Identity) -> bool:
     return True
 
 
-def _readings(word: str) -> list[Value]:
+def key_readings(word: str) -> list[Value]:
     """What a person may mean by one part of a key: '12' is a number or a text, and in a column of reals it is 12.0."""
     found: list[Value] = [value for (value,) in parse_key(word, 1)]
     with suppress(ValueError):
         if math.isfinite(float(word)):
             found.append(real(float(word)))
     return found if word in found else [*found, word]  # a text may look like anything
+
+
+async def last_change(reader: SqliteReader, state: State) -> Offset:
+    """The last entry with rows, as far as it matters: a fold that did not read it only knows up to where there is none.
+
+    What is proven furthest is the last one if none comes after it.
+    """
+    known = [offset for claims in state.verified.values() for offset in claims.values()]
+    if not known or (proven := max(known)) < reader.floor:  # nobody asks, or nobody can tell any more
+        return state.data
+    async with closing(reader.read(proven, state.data)) as frames:
+        async for entries in frames:
+            if any(one.is_data for one in entries):
+                return state.data
+    return proven
 
 
 def log_bytes(path: str) -> int:

@@ -1,12 +1,13 @@
 """What people ask of the log: conflicts, parked rows, the history of a row; as plain data for every face."""
 
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence, Set
-from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from syncline.engine import keeping
 from syncline.engine.state import ParkedRow, PeerRecord, Stage, State
 from syncline.hub.at_rest import Found
+from syncline.hub.moments import when
+from syncline.hub.standing import Away, standing
 from syncline.model.change import Change, change_of
 from syncline.model.conflict import Conflict, Side
 from syncline.model.entry import Entry, Kind
@@ -16,15 +17,6 @@ from syncline.model.value import INT64_MAX, Key, Row, changed_fields, pad, plain
 
 Report = dict[str, Any]
 Columns = Mapping[str, Sequence[str]]
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-def when(time: Micros) -> str | None:
-    """A moment for people and programs: ISO 8601 in UTC with milliseconds; None where unknown or out of range."""
-    try:
-        return (EPOCH + timedelta(microseconds=time)).isoformat(timespec="milliseconds") if time > 0 else None
-    except OverflowError:
-        return None
 
 
 def named(row: Row | None, columns: Sequence[str]) -> Report | None:
@@ -62,7 +54,7 @@ def conflict_report(
     name = f"{entry.offset}.{place[0]}.{place[1]}"
     names = columns.get(change.collection, ())
     whole = conflict.field == ""
-    return {
+    return _renamed(entry, (entry.peer, conflict.winner, conflict.ours.peer, conflict.theirs.peer), state) | {
         "id": name,
         "collection": change.collection,
         "key": key_list(change.key),
@@ -79,6 +71,13 @@ def conflict_report(
         "outcome": named(change.after, names),
         "note": conflict.note,
     }
+
+
+def _renamed(entry: Entry, peers: Sequence[str], state: State) -> Report:
+    """What peers of an entry are called now, where that is another name than the entry has."""
+    now = {peer: state.names.of(peer, entry.offset) for peer in peers}
+    changed = {old: new for old, new in now.items() if old != new}
+    return {"now": changed} if changed else {}
 
 
 def conflicts_in(entry: Entry) -> Iterator[tuple[Change, Conflict, tuple[int, int]]]:
@@ -154,12 +153,18 @@ def _next(row: ParkedRow) -> str:
     return f"put right what the reason says, then syncline parked retry {row.id}; or give it up: syncline parked skip {row.id}"
 
 
+def how_left(name: str) -> str:
+    """Of a peer that left: that this is no fault, and how it comes back."""
+    return f"as it was asked to; to have it back: 'syncline resume {name} --rejoin'"
+
+
 def resting_peer(state: State, name: str, collections: Sequence[str], found: Found | None = None) -> Report:
     """A peer's part of the status when no hub runs: what the log tells, and what was found at the peer if it was looked at."""
     record = state.peers.get(name)
     stage = str(record.stage) if record is not None else "new"
     captured = max(record.captured if record is not None else 0, found.watermark if found is not None else 0)
     told = (found.state if found is not None and stage != Stage.PAUSED else "") or stage
+    away = _away(name, stage, found)
     shown = {
         collection: {
             "state": told,
@@ -168,15 +173,31 @@ def resting_peer(state: State, name: str, collections: Sequence[str], found: Fou
             "uncaptured": (found.uncaptured or {}).get(collection) if found is not None else None,
             "watermark": captured,
             **collection_report(state, name, collection),
+            "proof": standing(state, name, collection, away=away, uncaptured=_uncaptured(found, collection)),
         }
         for collection in collections
     }
     reason = found.reason.text() if found is not None and found.reason is not None else None
+    if stage == Stage.LEFT and any(
+        one.stage is not Stage.LEFT for one in state.peers.values()
+    ):  # else it begins anew by itself
+        reason = how_left(name)
     kept = found.kept if found is not None else None
     known = record if record is not None else PeerRecord(name)
     held = keeping.report(kept, keeping.alarm(name, kept, *keeping.cause_of(known, None, None)) if kept is not None else None)
     aside = state.aside.report(name)
     return {"state": told, "stage": stage, "reason": reason, "set_aside": aside, **held, "collections": shown}
+
+
+def _away(name: str, stage: str, found: Found | None) -> Away | None:
+    """Why a peer cannot be looked at, as far as is known while no hub runs."""
+    if found is not None and found.reason is not None:
+        return Away(f"{name} is {found.state or stage}: {found.reason.text()}")
+    return Away(f"it is {stage}", alarm=stage == Stage.STALE) if stage in (Stage.PAUSED, Stage.STALE, Stage.LEFT) else None
+
+
+def _uncaptured(found: Found | None, collection: str) -> int:
+    return (found.uncaptured or {}).get(collection) or 0 if found is not None else 0
 
 
 def collection_report(state: State, peer: str, collection: str) -> Report:
@@ -186,7 +207,7 @@ def collection_report(state: State, peer: str, collection: str) -> Report:
         "parked": sum(1 for row in state.parked.values() if row.peer == peer and row.collection == collection),
         "conflicts_open": sum(1 for one in state.open.values() if one.collection == collection),
         "conflicts_all": state.conflicts.get(collection, 0),
-        "verified_through": state.verified.get(collection, {}).get(peer),
+        "verified_through": state.proofs.of(collection).through.get(peer),
     }
 
 
@@ -211,7 +232,8 @@ def _changes(entry: Entry, collection: str, wanted: Set[Key]) -> Iterator[tuple[
         start += block.count
     for place, change in () if entry.blocks else enumerate(entry.changes):
         if change.collection == collection and change.key in wanted:
-            yield place, change, (change.verdict.time if change.verdict else 0) or entry.time
+            written = change.verdict.time if change.verdict and entry.kind is not Kind.SETTLE else 0
+            yield place, change, written or entry.time
 
 
 def _step(entry: Entry, change: Change, row: int, time: Micros, columns: Sequence[str], state: State) -> Report:
@@ -226,6 +248,7 @@ def _step(entry: Entry, change: Change, row: int, time: Micros, columns: Sequenc
         "key": show_key(change.key),
         "change": "note",
     }
+    step |= _renamed(entry, (entry.peer, entry.to), state)
     if entry.to:
         step["to"] = entry.to
     if entry.is_data:
@@ -260,11 +283,19 @@ def _nobody(entry: Entry) -> str:
 def _decision(body: Report) -> Report:
     """What a person decided, or that it was a repair. Older entries say only which conflict was settled."""
     if "repair" in body:
-        return {"decision": "repair of what differed, field by field"}
+        told: Report = {"decision": _repair(body), "by": body.get("by") or None}
+        return told | ({"repair": f"{body['id']}"} if "id" in body else {})
     words = [f"take {body['take']}"] if body.get("take") else []
     words += [f"set {name} = {value}" for name, value in body.get("set", {}).items()]
     told = {"settles": list(body.get("settles", ())), "by": body.get("by") or None, "decision": "; ".join(words)}
     return told | ({"reopened": True} if body.get("reopened") else {})
+
+
+def _repair(body: Report) -> str:
+    policy = body.get("policy", "merge")
+    if body.get("undoes"):
+        return f"undo of repair {body['undoes']}"
+    return "repair of what differed, field by field" if policy == "merge" else f"repair of what differed, by {policy}"
 
 
 def _what(change: Change, columns: Sequence[str]) -> Report:

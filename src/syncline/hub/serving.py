@@ -8,21 +8,31 @@ from contextlib import asynccontextmanager, suppress
 from functools import partial
 from typing import Any
 
+import msgspec
+
 from syncline.engine.clock import SystemClock
 from syncline.engine.core import Engine, Plan
 from syncline.engine.identity import session_mark
+from syncline.engine.renaming import rename_entry
 from syncline.engine.session import Phase, Session
 from syncline.engine.state import Stage, State
 from syncline.hub import at_rest
 from syncline.hub.build import Renewal, agreed, ask, dismiss, failures, refuse, waiting_columns
 from syncline.hub.desk_service import DeskService, Handler
+from syncline.hub.following import captured as until_captured
 from syncline.hub.operations import Operations
 from syncline.hub.reading import Reading, log_bytes
+from syncline.hub.repair_plan import shortened
+from syncline.hub.repairs import repair as repair_rows
+from syncline.hub.repairs import wish_of
+from syncline.hub.replaying import replay as replay_rows
 from syncline.hub.values import parse_value
 from syncline.log.registry import log_exists, open_desk, open_log
 from syncline.model.entry import Entry, Kind
 from syncline.model.errors import PeerChanged, Problem, UsageError
 from syncline.model.event import Event, Listener
+from syncline.model.limits import DESK_BODY_BYTES_MAX
+from syncline.model.proof import Wanted
 from syncline.model.schema import Collection
 from syncline.model.space import Space
 from syncline.peers.protocol import Peer
@@ -40,23 +50,26 @@ def quiet(_event: Event) -> None:
 
 
 @asynccontextmanager
-async def serving(space: Space, on_event: Listener, *, sessions: bool = True, anew: bool = False) -> AsyncIterator[Operations]:
+async def serving(
+    space: Space, on_event: Listener, *, sessions: bool = True, anew: bool = False, prove: bool = False
+) -> AsyncIterator[Operations]:
     """An engine that serves this space in this process. Raises LogBusy if a hub runs already.
 
     `sessions=False`: the log alone, for decisions that need no peer. `anew`: a space that every peer has left begins again.
+    `prove`: compare in the background, all the time.
     """
     plan, peers, known, waiting = await _prepare(space, on_event, check=sessions)
     log = open_log(space.log, on_event)
     engine = Engine(log, list(peers.values()), plan, space.settings, SystemClock(), partial(_nonce, space), on_event)
     for session in engine.sessions.values():
         session.renew = Renewal(space, session.name)
-    operations = Operations(engine, serves=sessions, waiting=waiting)
+    operations = Operations(engine, serves=sessions, waiting=waiting, verify=space.verify)
     task = operations.alive = asyncio.create_task(engine.run(sessions=sessions, anew=anew))
     try:
         await _first(task, engine.ready.wait())
         await _announce(engine, plan.collections, known)
         desk = DeskService(open_desk(space.log), handlers(space, operations))
-        async with desk.serving():
+        async with desk.serving(), _proving(operations, wanted=prove):
             yield operations
         with suppress(TimeoutError):  # the log's disk may be full: nothing depends on it
             async with asyncio.timeout(LAST_WORD_SECONDS):
@@ -64,6 +77,19 @@ async def serving(space: Space, on_event: Listener, *, sessions: bool = True, an
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
+
+
+@asynccontextmanager
+async def _proving(operations: Operations, *, wanted: bool) -> AsyncIterator[None]:
+    """Compare in the background of the block. What ends that is no reason to stop serving; `check_alive` tells it."""
+    task = asyncio.create_task(operations.proving.run()) if wanted else None
+    operations.proves = task
+    try:
+        yield
+    finally:
+        if task is not None:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
 
 
 def _nonce(space: Space) -> str:
@@ -127,7 +153,11 @@ def handlers(space: Space, operations: Operations) -> Mapping[str, Handler]:
         return live_status(space, operations)
 
     async def verify(body: Report) -> Report:
-        return await operations.verify(repair=body["repair"], emit=quiet)
+        wanted, by = wanted_of(body.get("wanted")), body.get("by", "")
+        return await operations.verify(repair=body["repair"], emit=quiet, wanted=wanted, by=by)
+
+    async def repair(body: Report) -> Report:
+        return shortened(await repair_rows(operations, wish_of(body), quiet), DESK_BODY_BYTES_MAX // 2)
 
     async def settle(body: Report) -> Report:
         sets = {name: parse_value(text) for name, text in body["sets"].items()}
@@ -146,17 +176,44 @@ def handlers(space: Space, operations: Operations) -> Mapping[str, Handler]:
 
     async def resume(body: Report) -> Report:
         words = {word: body[word] for word in ("rejoin", "approve", "authority")}
+        idle = not (body["rejoin"] or body["approve"]) and _goes_on(engine, body["peer"])
         await engine.resume(body["peer"], **words, broken=body.get("broken", False))
         state = await operations.until_met(body["peer"], joined=body["rejoin"])
-        return {"resumed": body["peer"], "state": state, "set_aside": engine.state.aside.report(body["peer"])}
+        lost = engine.state.aside.report(body["peer"])
+        return {"resumed": body["peer"], "state": state, "set_aside": lost, "not_paused": idle}
 
     async def leave(body: Report) -> Report:
         await engine.leave(body["peer"])
         await operations.until_apart(body["peer"])
         return {"left": body["peer"]}
 
-    made = (status, verify, settle, retry, skip, pause, resume, leave)
+    async def rename(body: Report) -> Report:
+        old, new, clock = body["old"], body["new"], engine.clock
+        made = await engine.ingest.command(lambda offset: rename_entry(engine.state, old, new, offset, clock.now()))
+        return {"renamed": True, "offset": made[0].offset if made else None}
+
+    async def captured(body: Report) -> Report:
+        return await until_captured(engine, body)
+
+    async def replay(body: Report) -> Report:
+        return await replay_rows(space, operations, body)
+
+    made = (status, verify, repair, settle, retry, skip, pause, resume, leave, rename, captured, replay)
     return {handler.__name__: handler for handler in made}
+
+
+def _goes_on(engine: Engine, name: str) -> bool:
+    """Whether a peer is neither paused nor broken, so that there is nothing to resume."""
+    session = engine.sessions.get(name)
+    return session is not None and session.phase is not Phase.BROKEN and engine.state.peer(name).stage is Stage.LIVE
+
+
+def wanted_of(body: Report | None) -> Wanted:
+    """What the desk was asked to compare. Raises UsageError."""
+    try:
+        return msgspec.convert(body or {}, Wanted)
+    except msgspec.ValidationError as error:
+        raise UsageError("this is not what a comparison can be asked for", why=str(error)) from error
 
 
 def live_status(space: Space, operations: Operations) -> Report:

@@ -10,12 +10,18 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
+import msgspec
+
 from syncline.engine.state import Stage, State
-from syncline.hub import at_rest
+from syncline.hub import at_rest, renaming, replaying
+from syncline.hub.archiving import Archiving
 from syncline.hub.build import ask, dismiss
 from syncline.hub.desk_service import Gone, Refused, call
+from syncline.hub.incidents import incident_report
 from syncline.hub.operations import Operations
-from syncline.hub.reading import Reading
+from syncline.hub.proof_report import Order, prepare, write_proof
+from syncline.hub.repair_at_rest import list_repairs, plan_at_rest
+from syncline.hub.repairs import Wish
 from syncline.hub.serving import handlers, live_status, quiet, serving, until_idle, until_stopped
 from syncline.log.registry import is_served, log_exists, open_desk
 from syncline.model.errors import (
@@ -29,13 +35,14 @@ from syncline.model.errors import (
     UsageError,
 )
 from syncline.model.event import Listener
+from syncline.model.proof import EVERYTHING, Wanted
 from syncline.model.space import Space
 
 Report = dict[str, Any]
 STATUS_SECONDS = 3.0
 
 
-class SpaceHub(Reading):
+class SpaceHub(Archiving):
     """See cli.facade.Facade for what each method returns."""
 
     def __init__(self, space: Space) -> None:
@@ -46,7 +53,7 @@ class SpaceHub(Reading):
         """Serve until `stop`, or until idle and compared. Planned anew when all peers' tables have got a new column."""
         ended = {"hub": {"running": False}}
         while True:
-            async with serving(self._space, on_event, anew=True) as operations:
+            async with serving(self._space, on_event, anew=True, prove=not stop_when_idle) as operations:
                 self._running = operations
                 try:
                     if stop_when_idle:
@@ -103,15 +110,69 @@ class SpaceHub(Reading):
         """Give a parked row up at its peer."""
         return await self._ask("skip", {"id": id}, sessions=False)
 
-    async def verify(self, repair: bool, on_event: Listener) -> Report:
+    async def verify(self, repair: bool, on_event: Listener, wanted: Wanted = EVERYTHING) -> Report:
         """Compare all peers; with `repair` append what makes them equal."""
+        for name in wanted.collections:
+            self.known(name)
         if self._running is not None:
-            return await self._running.verify(repair=repair, emit=on_event)
+            return await self._running.verify(repair=repair, emit=on_event, wanted=wanted, by=_who())
         while not (repair or self._is_served()):
-            compared = await self.compare(on_event)
+            compared = await self.compare(on_event, wanted)
             if compared is not None:
+                await self._note()
                 return compared
-        return await self._ask("verify", {"repair": repair}, sessions=True)
+        body = {"repair": repair, "wanted": msgspec.to_builtins(wanted), "by": _who()}
+        return await self._ask("verify", body, sessions=True)
+
+    async def repair(self, wish: Wish, on_event: Listener) -> Report:
+        """Plan a repair; carry the plan out if that is asked for."""
+        hub = {"running": self._is_served()}
+        for name in wish.collections:
+            self.known(name)
+        while not (wish.yes or self._is_served()):
+            planned = await plan_at_rest(self, self._space, wish, on_event)
+            if planned is not None:
+                return planned | {"hub": hub}
+        return await self._ask("repair", msgspec.to_builtins(wish) | {"by": _who()}, sessions=True) | {"hub": hub}
+
+    async def repairs(self) -> list[Report]:
+        """Past repairs, oldest first."""
+        return await list_repairs(self)
+
+    async def _note(self) -> None:
+        """Write down what was found while no hub ran, if it is news; not if one came meanwhile, which compares by itself."""
+        proofs = (await self.state()).proofs
+        news = [one for one in self.at_rest if one.is_news(proofs)]
+        if news:
+            with suppress(LogBusy, LogFull, PeerError):
+                async with serving(self._space, quiet, sessions=False) as operations:
+                    await operations.proving.note(news)
+
+    async def drift(self) -> list[Report]:
+        """Incidents of drift: the open ones, then those that are over. Raises UsageError if there is no log yet."""
+        self.require_log()
+        proofs = (await self.state()).proofs
+        return [incident_report(one) for one in [*proofs.incidents.values(), *reversed(proofs.closed.values())]]
+
+    async def replay(self, since: int, peer: str, collection: str | None, really: bool) -> Report:
+        """Give a peer again what changed since an offset; or only count it."""
+        self.known(collection)
+        if not really:
+            state = await self.state()
+            async with self.reader() as reader:
+                return await replaying.plan(self._space, state, reader, since, peer, collection)
+        body = {"from": since, "peer": peer, "collection": collection}
+        return await self._ask("replay", body, sessions=True) | {"hub": {"running": self._is_served()}}
+
+    async def proof(self, order: Order) -> Report:
+        """Write a signed report; where nothing serves the space, `fresh` serves it for as long as the comparison takes."""
+        for name in order.collections:
+            self.known(name)
+        key, compared = prepare(self._space, order), None
+        if order.fresh:
+            wanted = msgspec.to_builtins(Wanted(order.collections))
+            compared = await self._ask("verify", {"repair": False, "wanted": wanted}, sessions=True)
+        return await write_proof(self, self._space, order, key, compared)
 
     async def pause(self, peer: str | None) -> Report:
         """Stop a peer, or all."""
@@ -137,7 +198,9 @@ class SpaceHub(Reading):
         told = {name: error.as_json() for name, error in aside.items()}
         states = {name: report["state"] for name, report in resumed.items()}
         lost = {name: report["set_aside"] for name, report in resumed.items() if report.get("set_aside")}
-        return {"resumed": list(resumed), "states": states, "aside": told, "set_aside": lost, "hub": {"running": served}}
+        report: Report = {"resumed": list(resumed), "states": states, "aside": told, "set_aside": lost}
+        report["not_paused"] = [name for name, one in resumed.items() if one.get("not_paused")]
+        return report | {"hub": {"running": served}}
 
     async def _look(self) -> dict[str, SynclineError]:
         """Why peers that nobody serves now cannot go on."""
@@ -163,6 +226,17 @@ class SpaceHub(Reading):
 
     def _names(self, peer: str | None) -> list[str]:
         return list(self._space.peers) if peer is None else [peer]
+
+    async def rename(self, old: str, new: str, yes: bool) -> Report:
+        """Show what a rename carries over; with `yes`, record it. Refused while a hub runs: it has the old name."""
+        if log_exists(self._space.log) and self._is_served():
+            raise LogBusy(
+                "a hub serves this space under the old name", log=self._space.log, hint="stop it first, then start it again"
+            )
+        told = await renaming.plan(self._space, await self.state(), old, new)
+        if told["renamed"] or not yes:
+            return told
+        return told | await self._ask("rename", {"old": old, "new": new}, sessions=False)
 
     async def teardown(self, peer: str | None, yes: bool) -> Report:
         """Remove every trace from a peer, or from all. A running hub lets go of a peer first, and cannot let go of all."""

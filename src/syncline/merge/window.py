@@ -212,7 +212,10 @@ class Window:
                         self.record_change(change, entry.offset, entry.peer, entry.time)
             case Kind.SETTLE:
                 for change in entry.changes:
-                    self.record_change(change, entry.offset, NOBODY, entry.time)
+                    if entry.to:
+                        self.record_alone(change, entry.offset, entry.to, fill=False)
+                    else:
+                        self.record_change(change, entry.offset, entry.peer, entry.time)
             case Kind.FILL if entry.blocks:
                 for block in entry.blocks:
                     self.record_fills(block, entry.offset, entry.to)

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 import msgspec
-import xxhash
 
 from syncline.model.block import Block, Series
 from syncline.model.change import Rows
@@ -127,8 +126,3 @@ def decode_row(data: bytes | memoryview) -> tuple[Value, ...]:
     if not _VALUES.issuperset(map(type, row)):
         raise CodecError("these bytes are not a row", why="something in it is not a value")
     return row
-
-
-def digest_row(row: tuple[Value, ...]) -> int:
-    """A 128-bit digest of a row's canonical bytes (xxh3, inside one trust domain). Raises CodecError as encode_row does."""
-    return xxhash.xxh3_128_intdigest(encode_row(row))

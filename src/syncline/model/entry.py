@@ -16,7 +16,7 @@ class Kind(StrEnum):
     CHANGE = "change"  # the outcome of one source transaction of `peer`
     FILL = "fill"  # the then-current rows of a key range, for the joining peer `to` alone
     RETRY = "retry"  # the then-current row of a parked key, for `to` alone; ends the exception
-    SETTLE = "settle"  # a person's or a repair's decision; an ordinary change by peer ''
+    SETTLE = "settle"  # a person's or a repair's decision, by peer '' or by whose rows stand; `to`: for that peer alone
     PARK = "park"  # body: {collection, key, code, reason, at}: an exception of `peer`
     PEER = "peer"  # body: {state, incarnation, nonce, ...}: joined, joining, stale, paused, left...
     JOIN = "join"  # body: progress of a joining peer

@@ -9,6 +9,8 @@ SynclineError
  |- CodecError         SYN-W..  wire and disk format
  |- MergeError         SYN-M..  a rule or policy that cannot be applied
  |- GuardTripped       SYN-G..  the mass-change brake
+ |- RepairCapped       SYN-V01  an alarm: more differs than may be repaired without a person
+ |- ProofRefused       SYN-V02  a proof report that cannot be relied on
  |- UsageError         SYN-U..  a verb asked for something that is not there
  '- NotInstalled       SYN-D01  a program or driver that the demo was asked to use; ServerFailed SYN-D02: it does not start
 """
@@ -318,6 +320,18 @@ class GuardTripped(SynclineError):
     """A mass change was held back; a person must approve it."""
 
     code = "SYN-G01"
+
+
+class RepairCapped(SynclineError):
+    """An alarm: a proof found more than may be repaired without a person, so nothing was."""
+
+    code = "SYN-V01"
+
+
+class ProofRefused(SynclineError):
+    """A proof report that cannot be relied on: changed, cut short, signed with another key, unknown, or one is missing."""
+
+    code = "SYN-V02"
 
 
 class UsageError(SynclineError):

@@ -75,6 +75,13 @@ SNAPSHOT_ROWS_MIN: Final = 5_000  # of the first range that a join reads; wide r
 SNAPSHOT_ROWS_MAX: Final = 20_000
 SNAPSHOT_BYTES_MAX: Final = 12 * 1024 * 1024  # of one range, about
 COMPARE_ROWS_MAX: Final = 5_000
+PROOF_SECONDS: Final = 60.0  # between two proofs of what changed
+PROOF_FULL_SECONDS: Final = 24 * 3600.0  # between two full ones
+PROOF_SHARE: Final = 0.25  # of the time that proving may take in a running hub
+PROOF_WAIT_SECONDS: Final = 30.0  # for peers to get what they are to be compared through
+SCAN_NOTE_SECONDS: Final = 30.0  # between two notes of how far a full comparison has come
+INCIDENT_KEYS_MAX: Final = 1_000  # that an incident names; `count` has all
+TOUCHED_KEYS_MAX: Final = 50_000  # changed rows that a proof looks at in one go
 STATUS_CHANGES_MAX: Final = 10_000  # uncaptured changes that `status` counts at one peer before it says "or more"
 
 WAL_BUDGET_BYTES: Final = 4 * 1024**3  # of its log that a server may keep for a peer before there is an alarm
@@ -104,6 +111,19 @@ LATENCY_TARGET_SECONDS: Final = 0.4
 GUARD_DELETE_SHARE_MAX: Final = 0.5
 GUARD_DELETE_ROWS_MIN: Final = 100
 
-# Comparing
+# Comparing and repairing
 DIFFERENCES_MAX: Final = 1_000
+REPAIR_ROWS_MAX: Final = 10_000  # of one repair, unless a person says more
+REPAIR_ENTRY_ROWS_MAX: Final = 1_000  # of one entry of the log
+REPAIR_SHOWN_MAX: Final = 100  # rows of a plan that are told field by field
+REPAIR_SHOWN_BYTES_MAX: Final = 1024 * 1024  # of their values
 RECHECK_SECONDS: Final = 10.0
+
+# Time travel, replay and archive
+TRAVEL_SHOWN_ROWS: Final = 20  # of a collection as of an offset, where it is only looked at
+TRAVEL_UNTOLD_KEYS_MAX: Final = 100_000  # that are looked for in the older part of the log
+REPLAY_ROWS_MAX: Final = 100_000  # that a peer which comes back from a copy is given in one go
+REPLAY_BYTES_MAX: Final = 96 * 1024 * 1024
+REPLAY_PIECE_ROWS: Final = 1_000
+ARCHIVE_PART_ROWS_MAX: Final = 200_000  # of one file
+ARCHIVE_GROUP_ROWS: Final = 5_000  # held in memory, or one entry

@@ -1,5 +1,6 @@
 """A space as configured: peers, collections and settings, after the text was checked and before any peer was asked."""
 
+from datetime import time
 from enum import StrEnum
 from typing import Any
 
@@ -67,6 +68,31 @@ class Settings(msgspec.Struct, frozen=True):
     window_rows: int = limits.WINDOW_ROWS_MAX
 
 
+class AutoRepair(msgspec.Struct, frozen=True):
+    """Drift that a scheduled proof may repair by itself. `classes`: missing, extra, field; `cap`: rows of one proof at most.
+
+    `policy`: merge, insert, authority:PEER, upsert:PEER or insert:PEER. Beyond the cap none is repaired, and there is an alarm.
+    """
+
+    classes: tuple[str, ...] = ("missing", "extra", "field")
+    policy: str = "merge"
+    cap: int = 100
+
+
+class VerifySettings(msgspec.Struct, frozen=True):
+    """How a running hub proves. `every`: seconds between proofs of what changed; `full`: between full ones, 0 for never.
+
+    `window`: the hours of the day in which full ones run, None for any. `budget`: the share of the time that proving may take.
+    """
+
+    every: float = limits.PROOF_SECONDS
+    full: float = limits.PROOF_FULL_SECONDS
+    window: tuple[time, time] | None = None
+    budget: float = limits.PROOF_SHARE
+    rows_per_second: int = 0
+    repair: AutoRepair | None = None
+
+
 class Space(msgspec.Struct, frozen=True):
     """Everything the configuration says. `log` is a file path (embedded) or a URL; `path` is the configuration file's own."""
 
@@ -75,4 +101,5 @@ class Space(msgspec.Struct, frozen=True):
     peers: dict[str, PeerSpec]
     collections: dict[str, CollectionSpec]
     settings: Settings = Settings()
+    verify: VerifySettings = VerifySettings()
     path: str = ""

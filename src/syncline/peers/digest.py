@@ -1,39 +1,86 @@
-"""Digests of key ranges by reading every row once, for kinds that have no hash that others could compute too."""
+"""Digests for kinds of peers whose engine cannot compute them: the rows are read, in pieces, and digested here."""
 
-from collections.abc import Callable, Sequence
+import asyncio
+from collections.abc import Sequence
+from typing import Final
 
-from syncline.model.codec import digest_row
-from syncline.model.value import Key, Row
-from syncline.peers.protocol import Digest
+from syncline.model.canonical import MD5, Way, classes_of, digest_rows, total_of
+from syncline.model.schema import Collection, Kind
+from syncline.model.value import Key, Row, Tagged
+from syncline.peers.protocol import Chunk, Digest, Digests, Peer, Range
 
-MODULUS = 2**128
+PIECE: Final = 10_000  # rows read at a time
+_SAMPLE: Final = Collection("sample", ("a", "b", "c"), ("a",), (Kind.INTEGER, Kind.TEXT, Kind.ANY))
+_ROW: Final[Row] = (-12, "\u00e4 'b;\n", Tagged("real", "0.5"))
 
 
-class Summing:
-    """Sums the digests of a range's rows in key order, and cuts it into parts of `size` rows."""
+def sample(algorithm: str = MD5) -> str:
+    """The digest of one row, as hex: what an algorithm makes of it."""
+    (digest,) = digest_rows([_ROW], classes_of(_SAMPLE), Way(algorithm))
+    return f"{digest:032x}"
 
-    def __init__(self, after: Key | None, upto: Key | None, size: int, digest: Callable[[Row], int] = digest_row) -> None:
-        self._after, self._upto, self._size, self._digest = after, upto, size, digest
-        self._count = self._total = 0
-        self._last: Key | None = None
-        self.parts: list[Digest] = []
 
-    def add(self, rows: Sequence[tuple[Key, Row]]) -> None:
-        """Take the next rows."""
-        while rows:
-            if self._count == self._size:
-                self._close(self._last)
-            piece = rows[: self._size - self._count]
-            rows = rows[len(piece) :]
-            self._total += sum([self._digest(row) for _, row in piece])
-            self._count += len(piece)
-            self._last = piece[-1][0]
+class ReadsDigests:
+    """A peer that reads its rows to digest them, in pieces; other work goes on between them."""
 
-    def _close(self, upto: Key | None) -> None:
-        self.parts.append(Digest(self._after, upto, self._count, self._total % MODULUS))
-        self._after, self._count, self._total = upto, 0, 0
+    async def ways(self: Peer) -> dict[str, str]:
+        """See the protocol."""
+        return {MD5: sample()}
 
-    def finish(self) -> list[Digest]:
-        """All parts; the last one reaches to the end of the range."""
-        self._close(self._upto)
-        return self.parts
+    async def fences(self: Peer, collection: Collection, ranges: Sequence[Range], size: int) -> list[list[Key]]:
+        """See the protocol."""
+        found: list[list[Key]] = []
+        for after, upto in ranges:
+            fences: list[Key] = []
+            start, done = after, False
+            while not done:
+                chunk = await self.chunk(collection, start, size, upto)
+                start, done = chunk.last, chunk.done
+                if not done and start is not None:
+                    fences.append(start)
+            found.append(fences)
+        return found
+
+    async def digests(self: Peer, collection: Collection, ranges: Sequence[Range], way: Way) -> Digests:
+        """See the protocol. Each piece is a snapshot of its own: position and watermark are the first one's."""
+        classes = classes_of(collection)
+        parts: list[Digest] = []
+        first: Chunk | None = None
+        for after, upto in ranges:
+            count = total = 0
+            start, done = after, False
+            while not done:
+                chunk = await self.chunk(collection, start, PIECE, upto)
+                first = first or chunk
+                rows = [row for _, row in chunk.rows]
+                count, total = count + len(rows), total_of([total, *digest_rows(rows, classes, way)])
+                start, done = chunk.last, chunk.done
+                await asyncio.sleep(0)
+            parts.append(Digest(count, total))
+        first = first or await self.chunk(collection, None, 1)
+        return Digests(tuple(parts), first.position, first.watermark)
+
+    async def hashes(self: Peer, collection: Collection, ranges: Sequence[Range], way: Way) -> list[dict[Key, int]]:
+        """See the protocol."""
+        classes = classes_of(collection)
+        found: list[dict[Key, int]] = []
+        for after, upto in ranges:
+            hashed: dict[Key, int] = {}
+            start, done = after, False
+            while not done:
+                chunk = await self.chunk(collection, start, PIECE, upto)
+                digests = digest_rows([row for _, row in chunk.rows], classes, way)
+                hashed.update(zip((key for key, _ in chunk.rows), digests, strict=True))
+                start, done = chunk.last, chunk.done
+            found.append(hashed)
+        return found
+
+    async def digests_of(self: Peer, collection: Collection, groups: Sequence[Sequence[Key]], way: Way) -> Digests:
+        """See the protocol."""
+        chunk = await self.rows(collection, [key for group in groups for key in group])
+        rows, classes = dict(chunk.rows), classes_of(collection)
+        parts = []
+        for group in groups:
+            found = [rows[key] for key in dict.fromkeys(group) if key in rows]
+            parts.append(Digest(len(found), total_of(digest_rows(found, classes, way))))
+        return Digests(tuple(parts), chunk.position, chunk.watermark)

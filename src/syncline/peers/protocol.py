@@ -4,11 +4,12 @@ A door translates between a peer's own types and model values, and decides nothi
 """
 
 from collections.abc import AsyncIterator, Sequence
-from typing import Protocol, cast
+from typing import Protocol, TypeAlias, cast
 
 import msgspec
 
 from syncline.model.block import Block
+from syncline.model.canonical import Way
 from syncline.model.change import Refusal, Transaction
 from syncline.model.errors import PeerChanged, Problem
 from syncline.model.schema import Collection, Table
@@ -77,13 +78,22 @@ class Chunk(msgspec.Struct, frozen=True):
         return cls(late, last, done, position, watermark, block)
 
 
-class Digest(msgspec.Struct, frozen=True):
-    """A key range, half-open: after < key <= upto (None: open end). How many rows, and the sum of their digests mod 2**128."""
+Range: TypeAlias = tuple[Key | None, Key | None]  # half-open: after < key <= upto; None: open at that end
 
-    after: Key | None
-    upto: Key | None
+
+class Digest(msgspec.Struct, frozen=True):
+    """Rows, counted and added up: model.canonical.total_of their digests."""
+
     count: int
     total: int
+
+
+class Digests(msgspec.Struct, frozen=True):
+    """A digest of each part that was asked for, all from one snapshot at history `position` and `watermark`."""
+
+    parts: tuple[Digest, ...]
+    position: Position
+    watermark: Offset
 
 
 class Kept(msgspec.Struct, frozen=True):
@@ -183,8 +193,24 @@ class Peer(Protocol):
         """The rows of these keys, as of one moment; keys that are not there are left out."""
         ...
 
-    async def digest(self, collection: Collection, after: Key | None, upto: Key | None, parts: int) -> list[Digest]:
-        """Digests (codec.digest_row) of about `parts` consecutive ranges of similar size that together cover (after, upto]."""
+    async def ways(self) -> dict[str, str]:
+        """The algorithms of digests that this peer knows (model.canonical), each with a sample: equal samples, equal ways."""
+        ...
+
+    async def fences(self, collection: Collection, ranges: Sequence[Range], size: int) -> list[list[Key]]:
+        """For each range the keys that cut it into parts of about `size` rows, in the order of `chunk`; often none."""
+        ...
+
+    async def digests(self, collection: Collection, ranges: Sequence[Range], way: Way) -> Digests:
+        """The digest of each range, computed where the rows are if that can be."""
+        ...
+
+    async def hashes(self, collection: Collection, ranges: Sequence[Range], way: Way) -> list[dict[Key, int]]:
+        """For each range the digest of each of its rows, by key. For ranges of few rows."""
+        ...
+
+    async def digests_of(self, collection: Collection, groups: Sequence[Sequence[Key]], way: Way) -> Digests:
+        """The digest of the rows of each group of keys; keys that are not there are left out."""
         ...
 
     async def clock(self) -> Micros:

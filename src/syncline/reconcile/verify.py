@@ -5,20 +5,24 @@ key is read again after the pipeline has passed the reads, until two rounds agre
 """
 
 import asyncio
+import random
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from typing import Final, Protocol
 
 import msgspec
 
-from syncline.compare.rows import differing_fields, differing_keys
+from syncline.compare.explained import Step, expected, fits
+from syncline.compare.rows import differing_fields
+from syncline.model.canonical import Way
 from syncline.model.event import Event, Listener
-from syncline.model.key import order
 from syncline.model.limits import COMPARE_ROWS_MAX, DIFFERENCES_MAX, RECHECK_SECONDS
 from syncline.model.schema import Collection
 from syncline.model.stamp import Offset, Position
-from syncline.model.value import ABSENT, Key, Row, pad, plain
-from syncline.peers.protocol import Digest, Peer
+from syncline.model.value import Key, Row, plain
+from syncline.peers.protocol import Chunk, Peer
+from syncline.reconcile.pace import FREE, Pace
+from syncline.reconcile.walk import Walk, way_for
 
 AGAIN_SECONDS = 0.05  # between two looks at the same keys
 LOG: Final = "(log)"  # the log's row among those of the peers, where they all lack it
@@ -47,6 +51,10 @@ class Pipeline(Protocol):
         """Whether some peer refused this row."""
         ...
 
+    def steps(self, collection: str, keys: Sequence[Key]) -> Mapping[Key, Sequence[Step]]:
+        """The last changes of these rows in the log, as far as they are at hand."""
+        ...
+
     def held(self, collection: str) -> Mapping[Key, Row | None]:
         """The log's rows that may have reached nobody: there the peers are equal with each other, and not with the log."""
         ...
@@ -70,7 +78,11 @@ class Difference(msgspec.Struct, frozen=True):
 
 
 class Compared(msgspec.Struct, frozen=True):
-    """The result for one collection. `through`: the log offset up to which equality was compared, where it was found."""
+    """The result for one collection. `through`: the log offset up to which equality was compared, where it was found.
+
+    `rows` were compared by `ranges` digests, in `seconds`, from the offset `start` on. `whole`: every row was.
+    `algorithm`: that of the digests.
+    """
 
     collection: str
     rows: int
@@ -78,7 +90,40 @@ class Compared(msgspec.Struct, frozen=True):
     found: int  # how many differences there are; `differences` lists the first of them
     through: Offset | None
     states: dict[str, int] = {}  # how many of each state
+    start: Offset = 0
+    ranges: int = 0
+    seconds: float = 0.0
+    whole: bool = True
+    algorithm: str = ""
 
+
+class Progress(msgspec.Struct, frozen=True):
+    """How far a comparison has come: all up to the key (None: to the end) was compared, from `start` on. `unequal`: so far."""
+
+    upto: Key | None
+    start: Offset
+    rows: int
+    ranges: int
+    unequal: dict[str, int]
+
+
+class How(msgspec.Struct, frozen=True):
+    """How to compare. `share`: of the ranges, chosen by `seed`. `since`: go on where an earlier comparison stopped."""
+
+    pace: Pace = FREE
+    share: float = 1.0
+    seed: int = 0
+    since: Progress | None = None
+    start: Offset | None = None  # what all peers are known to have; else what the log has when it begins
+    told: Callable[[Progress, Sequence[Difference]], Awaitable[None]] | None = None  # after every piece, with what it found
+
+
+WHOLE: Final = How()
+CONFIRM_KEYS: Final = 1_000  # so many suspicious keys are looked at together
+CONFIRM_SECONDS: Final = 1.0  # or those of so long
+EXPLAINED_KEYS: Final = 200  # that are looked for in the log's last entries
+PORTION_KEYS: Final = 10_000  # keys that are asked about in one go
+GROUP_KEYS: Final = 64  # that one digest stands for, where keys are compared
 
 Heal = Callable[[Sequence[Difference]], Awaitable[None]]
 
@@ -86,8 +131,8 @@ Heal = Callable[[Sequence[Difference]], Awaitable[None]]
 class _Found:
     """The differences so far: all counted, the first of them listed; drift before what waits or is on its way."""
 
-    def __init__(self, heal: Heal | None) -> None:
-        self._heal = heal
+    def __init__(self, heal: Heal | None, most: int | None = None) -> None:
+        self._heal, self._most = heal, DIFFERENCES_MAX if most is None else most
         self._drift: list[Difference] = []
         self._others: list[Difference] = []
         self.states: Counter[str] = Counter()
@@ -96,7 +141,7 @@ class _Found:
         """Take in more of them, and have drift healed."""
         for one in found:
             kept = self._drift if one.state == "drift" else self._others
-            if len(kept) < DIFFERENCES_MAX:
+            if len(kept) < self._most:
                 kept.append(one)
         self.states.update(one.state for one in found)
         drifted = [one for one in found if one.state == "drift"]
@@ -106,43 +151,94 @@ class _Found:
     @property
     def listed(self) -> tuple[Difference, ...]:
         """The first of them."""
-        return tuple([*self._drift, *self._others][:DIFFERENCES_MAX])
+        return tuple([*self._drift, *self._others][: self._most])
 
 
 async def compare_collection(
-    collection: Collection, peers: Sequence[Peer], rows: int, pipeline: Pipeline, emit: Listener, heal: Heal | None = None
+    collection: Collection,
+    peers: Sequence[Peer],
+    rows: int,
+    pipeline: Pipeline,
+    emit: Listener,
+    heal: Heal | None = None,
+    how: How = WHOLE,
 ) -> Compared:
-    """Compare one collection at one or more peers. `rows` is an estimate, for the number of ranges. Raises PeerError.
+    """Compare one collection at one or more peers. `rows` is an estimate, for the progress. Raises PeerError.
 
     One peer alone proves nothing. `heal` is given all drift, however much there is, as it is found.
     """
-    start = pipeline.head()
-    first, others = peers[0], peers[1:]
-    suspects: list[Key] = []
+    clock = asyncio.get_running_loop().time
+    began, since = clock(), how.since
+    start, after = (since.start, since.upto) if since else (pipeline.head() if how.start is None else how.start, None)
+    compared, ranges = (since.rows, since.ranges) if since else (0, 0)
     found = _Found(heal)
-    compared = 0
-    ranges = await first.digest(collection, None, None, max(1, rows // COMPARE_ROWS_MAX))
-    for done, piece in enumerate(ranges, 1):
-        theirs = await asyncio.gather(*(peer.digest(collection, piece.after, piece.upto, 1) for peer in others))
-        if any(_differs(piece, digests) for digests in theirs):
-            async for keys in _suspects(collection, peers, piece):
-                suspects += keys
-                if len(suspects) >= COMPARE_ROWS_MAX:
-                    await found.add(await _confirm(collection, peers, suspects, pipeline))
-                    suspects = []
-        compared += piece.count
-        detail = {"done": compared, "total": max(rows, compared), "range": done, "ranges": len(ranges)}
+    found.states.update(since.unequal if since else {})
+    way = await way_for(peers)
+    walk = Walk(collection, peers, way)
+    pick = random.Random(how.seed) if how.share < 1 else None
+    suspects: list[Key] = []
+    before = looked = clock()
+    async for piece in walk.pieces(after, how.share, pick):
+        suspects += piece.suspects
+        compared, ranges = compared + piece.rows, ranges + piece.ranges
+        if piece.upto is None or len(suspects) >= CONFIRM_KEYS or clock() - looked > CONFIRM_SECONDS:
+            differences = await _confirm(collection, peers, suspects, pipeline)
+            await found.add(differences)
+            if how.told is not None:
+                await how.told(Progress(piece.upto, start, compared, ranges, dict(found.states)), differences)
+            suspects, looked = [], clock()
+        detail = {"done": compared, "total": max(rows, compared)}
         emit(Event("verify.progress", collection=collection.name, count=compared, detail=detail))
-    await found.add(await _confirm(collection, peers, suspects, pipeline))
+        await how.pace.after(clock() - before, piece.rows)
+        before = clock()
     async for behind in _behind(collection, peers, pipeline):
         await found.add(behind)
+    whole = how.share >= 1
+    return _result(collection, peers, found, compared, ranges, start, clock() - began, way, whole=whole)
+
+
+async def compare_keys(
+    collection: Collection,
+    peers: Sequence[Peer],
+    keys: Sequence[Key],
+    pipeline: Pipeline,
+    how: How = WHOLE,
+) -> Compared:
+    """Compare the rows of these keys: those that may have changed since all were compared. Raises PeerError."""
+    clock = asyncio.get_running_loop().time
+    began, start = clock(), pipeline.head()
+    found = _Found(None, most=len(keys) + 1)  # all are listed
+    compared = ranges = 0
+    way = await way_for(peers)
+    walk = Walk(collection, peers, way)
+    for place in range(0, len(keys), PORTION_KEYS):
+        before, some = clock(), keys[place : place + PORTION_KEYS]
+        groups = [some[at : at + GROUP_KEYS] for at in range(0, len(some), GROUP_KEYS)]
+        suspects = await walk.differing_groups(groups)
+        await found.add(await _confirm(collection, peers, suspects, pipeline))
+        compared, ranges = compared + len(some), ranges + len(groups)
+        await how.pace.after(clock() - before, len(some))
+    async for behind in _behind(collection, peers, pipeline):
+        await found.add(behind)
+    return _result(collection, peers, found, compared, ranges, start, clock() - began, way, whole=False)
+
+
+def _result(
+    collection: Collection,
+    peers: Sequence[Peer],
+    found: _Found,
+    rows: int,
+    ranges: int,
+    start: Offset,
+    seconds: float,
+    way: Way,
+    *,
+    whole: bool,
+) -> Compared:
     count = found.states.total()
-    through = start if not count and others else None
-    return Compared(collection.name, compared, found.listed, count, through, dict(found.states))
-
-
-def _differs(piece: Digest, digests: Sequence[Digest]) -> bool:
-    return sum(one.count for one in digests) != piece.count or sum(one.total for one in digests) % 2**128 != piece.total
+    through = start if whole and not count and len(peers) > 1 else None
+    states = dict(found.states)
+    return Compared(collection.name, rows, found.listed, count, through, states, start, ranges, seconds, whole, way.algorithm)
 
 
 async def _behind(collection: Collection, peers: Sequence[Peer], pipeline: Pipeline) -> AsyncIterator[list[Difference]]:
@@ -154,52 +250,42 @@ async def _behind(collection: Collection, peers: Sequence[Peer], pipeline: Pipel
         held, behind = pipeline.held(collection.name), []
         for key in keys:
             rows = {name: copy.get(key) for name, copy in copies.items()}
-            if key in held and len(set(rows.values())) == 1 and not _fits(held[key], next(iter(rows.values()))):
+            if key in held and len(set(rows.values())) == 1 and not fits(held[key], next(iter(rows.values()))):
                 state = "parked" if pipeline.is_parked(collection.name, key) else "pending"
                 behind.append(_difference(collection, key, {**rows, LOG: held[key]}, state))
         yield behind
 
 
-def _fits(held: Row | None, row: Row | None) -> bool:
-    """Whether a peer has the log's row; what the log was not sent does not count."""
-    if held is None or row is None:
-        return held is row
-    return all(mine is ABSENT or mine == its for mine, its in zip(held, pad(row, len(held)), strict=False))
-
-
-async def _suspects(collection: Collection, peers: Sequence[Peer], piece: Digest) -> AsyncIterator[list[Key]]:
-    """The keys of a range that are not the same everywhere, some at a time: no peer is asked for more rows than fit."""
-    after = piece.after
-    while True:
-        upto = piece.upto
-        copies: list[dict[Key, Row]] = []
-        for peer in peers:
-            chunk = await peer.chunk(collection, after, COMPARE_ROWS_MAX, upto)
-            upto = upto if chunk.done else chunk.last
-            copies.append(dict(chunk.rows))
-        if upto == piece.upto:
-            yield differing_keys(copies)
-            return
-        end = order(upto or ())
-        yield differing_keys([{key: row for key, row in copy.items() if order(key) <= end} for copy in copies])
-        after = upto
-
-
 async def _confirm(
+    collection: Collection, peers: Sequence[Peer], suspects: Sequence[Key], pipeline: Pipeline
+) -> list[Difference]:
+    """Which of the suspicious keys differ though nothing of them is under way; some at a time."""
+    found: list[Difference] = []
+    for place in range(0, len(suspects), COMPARE_ROWS_MAX):
+        found += await _confirm_some(collection, peers, suspects[place : place + COMPARE_ROWS_MAX], pipeline)
+    return found
+
+
+async def _confirm_some(
     collection: Collection, peers: Sequence[Peer], suspects: Sequence[Key], pipeline: Pipeline
 ) -> list[Difference]:
     loop = asyncio.get_running_loop()
     deadline = loop.time() + RECHECK_SECONDS
     before: dict[Key, dict[str, Row | None]] = {}
     settled: list[Difference] = []
+    explained: dict[Key, set[str]] = {}  # the peers that were found to hold what the log says, one by one
     while suspects:
         flying = {key for key in suspects if pipeline.in_flight(collection.name, key)}
-        copies, sure = await read_copies(collection, peers, suspects, pipeline)
+        chunks, sure = await read_chunks(collection, peers, suspects, pipeline)
+        copies = {name: dict(chunk.rows) for name, chunk in chunks.items()}
         now = {key: {name: rows.get(key) for name, rows in copies.items()} for key in suspects}
+        if sure and before and len(suspects) <= EXPLAINED_KEYS:
+            for key, steps in pipeline.steps(collection.name, suspects).items():
+                explained.setdefault(key, set()).update(_explained(steps, now[key], chunks))
         over = loop.time() > deadline
         still: list[Key] = []
         for key in suspects:
-            if len(set(now[key].values())) == 1:
+            if len(set(now[key].values())) == 1 or len(explained.get(key, ())) == len(peers):
                 continue
             moving = not sure or key in flying or pipeline.in_flight(collection.name, key)
             steady = not moving and (pipeline.resting or before.get(key) == now[key])
@@ -215,13 +301,29 @@ async def _confirm(
     return settled
 
 
+def _explained(steps: Sequence[Step], rows: Mapping[str, Row | None], chunks: Mapping[str, Chunk]) -> Iterator[str]:
+    """The peers whose row is what the log says they must have had when they were read."""
+    for name, row in rows.items():
+        told = expected(steps, name, chunks[name].position, chunks[name].watermark)
+        if told is not None and fits(told.row, row):
+            yield name
+
+
 async def read_copies(
     collection: Collection, peers: Sequence[Peer], keys: Sequence[Key], pipeline: Pipeline
 ) -> tuple[Copies, bool]:
     """The rows of these keys at every peer; and whether the log has every history up to where it was read."""
+    chunks, sure = await read_chunks(collection, peers, keys, pipeline)
+    return {name: dict(chunk.rows) for name, chunk in chunks.items()}, sure
+
+
+async def read_chunks(
+    collection: Collection, peers: Sequence[Peer], keys: Sequence[Key], pipeline: Pipeline
+) -> tuple[dict[str, Chunk], bool]:
+    """The same, with what each peer had when it was read."""
     chunks = await asyncio.gather(*(peer.rows(collection, keys) for peer in peers))
     passed = [await pipeline.passed(peer.name, chunk.position) for peer, chunk in zip(peers, chunks, strict=True)]
-    return {peer.name: dict(chunk.rows) for peer, chunk in zip(peers, chunks, strict=True)}, all(passed)
+    return {peer.name: chunk for peer, chunk in zip(peers, chunks, strict=True)}, all(passed)
 
 
 def _difference(collection: Collection, key: Key, rows: dict[str, Row | None], state: str) -> Difference:

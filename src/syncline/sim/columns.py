@@ -39,21 +39,21 @@ class Columns:
         for asked in self._asked:
             asked.add(self._database.end.major)
 
-    def told(self, commits: Sequence[Commit], asked: Asked) -> list[Transaction]:
+    def told(self, name: str, commits: Sequence[Commit], asked: Asked) -> list[Transaction]:
         """Commits as transactions, by columns where that can be."""
         found: list[Transaction] = []
         rest = list(commits)
         while rest:
             size = self._rng.randint(1, min(len(rest), GROUP_MAX))
             size = next((place for place in range(1, size) if _is_apart(rest[place - 1], rest[place], asked)), size)
-            made = next(one for one in (self._together(rest[:count]) for count in range(size, 0, -1)) if one is not None)
+            made = next(one for one in (self._together(name, rest[:count]) for count in range(size, 0, -1)) if one is not None)
             found.append(made[0])
             rest = rest[made[1] :]
         return found
 
-    def _together(self, commits: Sequence[Commit]) -> tuple[Transaction, int] | None:
+    def _together(self, name: str, commits: Sequence[Commit]) -> tuple[Transaction, int] | None:
         """These commits as one transaction and how many they are; None if they cannot be told so. A single one always can."""
-        name, last = self._database.name, commits[-1]
+        last = commits[-1]
         changes = [change for one in commits for change in one.changes]
         ages = [last.time - one.time for one in commits for _ in one.changes] if len(commits) > 1 else []
         blocks = of_changes(changes, self._places, ages) if changes else None

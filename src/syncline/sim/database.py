@@ -102,7 +102,7 @@ class SimDatabase:
         self.content = Content({name: {} for name in self.shapes})
         self.on_commit: list[Callable[[SimDatabase], None]] = []
         self.on_news: list[Callable[[], None]] = []
-        self._now = now
+        self.now = now
         self._rng = rng
 
     # -- users ------------------------------------------------------------------------------------------------------------
@@ -264,7 +264,7 @@ class SimDatabase:
 
     def _commit(self, changes: tuple[Change, ...], refused: tuple[Refusal, ...] = (), *, echo: bool = False) -> Commit:
         content = self.content
-        commit = Commit(content.number + 1, content.watermark, self._now(), changes, refused, echo)
+        commit = Commit(content.number + 1, content.watermark, self.now(), changes, refused, echo)
         if changes or echo:
             content.number += 1
             content.history.append(commit)

@@ -11,6 +11,7 @@ from syncline.model.codec import encode_entries
 from syncline.model.entry import Entry
 from syncline.model.stamp import Offset
 from syncline.model.value import Key, Row
+from syncline.sim.naming import first_name, with_first_names
 
 Hub: TypeAlias = int  # which process: 1, 2, 3... in the order of their start
 
@@ -129,8 +130,13 @@ class History:
         self.facts.append(LogRead(hub, entry.offset, digest(entry)))
 
     def ordered(self) -> list[Entry]:
-        """The entries by offset."""
-        return [self.entries[offset] for offset in sorted(self.entries)]
+        """The entries by offset, with the first names of all peers."""
+        return [with_first_names(self.entries[offset]) for offset in sorted(self.entries)]
+
+    def captured(self, peer: str) -> int:
+        """The number of the last commit of a peer that is in the log."""
+        own = (entry.position for entry in self.entries.values() if first_name(entry.peer) == peer)
+        return max((position.major for position in own if position is not None), default=0)
 
 
 def digest(entry: Entry) -> bytes:

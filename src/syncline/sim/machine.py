@@ -13,6 +13,7 @@ from syncline.sim.effects import Effects, Plan, SimCrash
 from syncline.sim.history import History
 from syncline.sim.logport import LogPort
 from syncline.sim.loop import SimLoop
+from syncline.sim.naming import next_name
 from syncline.sim.net import Link, SimNetPeer
 from syncline.sim.options import Options
 from syncline.sim.peer import SimPeer
@@ -56,14 +57,28 @@ class Machine:
         self._process: Process | None = None
         self._serving: asyncio.Task[None] | None = None
         self._ended = asyncio.Event()
+        self._asked: list[SimPeer] = []  # peers that get another name before the next start
+        self._renames: list[tuple[str, str]] = []  # those that the log may not have yet
+        self._forgotten = False  # a hub is started once more before the verb
 
     async def run(self) -> None:
         """One hub after the other, until cancelled."""
         while True:
-            await self._one()
+            for peer in self._asked:
+                old, peer.name = peer.name, next_name(peer.name)
+                self._renames.append((old, peer.name))
+            self._asked.clear()
+            if not self._renames or self._forgotten:
+                if self._forgotten:
+                    self._loop.call_later(self._rng.uniform(1.0, 8.0), self.stop)
+                self._forgotten = False
+                await self._one()
+            elif await self._one(self._renames[0]):
+                del self._renames[0]
             await asyncio.sleep(self._rng.uniform(*RESTART_SECONDS))
 
-    async def _one(self) -> None:
+    async def _one(self, rename: tuple[str, str] | None = None) -> bool:
+        """One process: a hub, or the verb that renames a peer; whether that was done."""
         self.hubs += 1
         self._trace.note("hub.start", str(self.hubs))
         effects = Effects(f"hub {self.hubs}", self._plan, self._trace)
@@ -78,14 +93,16 @@ class Machine:
         effects.on_death.append(self._ended.set)
         self._effects, self._process = effects, process
         self.handle = self._subject.start(log, doors, self._clock, self._options, rng)
-        serving = process.spawn(self.handle.run(), f"hub {self.hubs}")
+        work = self.handle.run() if rename is None else self._rename(self.handle, *rename)
+        serving = process.spawn(work, f"hub {self.hubs}")
         self._serving = serving
         serving.add_done_callback(lambda _task: self._ended.set())
         try:
             await self._ended.wait()
         finally:
             self.handle = self._process = self._serving = None
-            self._explain(serving, effects)
+            self._explain(serving, effects, verb=rename is not None)
+            done = serving.done() and not serving.cancelled() and serving.exception() is None
             crashed = effects.dead
             effects.dead = True
             mount.kill()
@@ -93,16 +110,21 @@ class Machine:
             if crashed and (self._rng.random() < 0.5 if self._power_loss is None else self._power_loss):
                 self._trace.note("power.lost")
                 self.disk.lose_power()
+        return done
 
-    def _explain(self, serving: asyncio.Task[None], effects: Effects) -> None:
+    @staticmethod
+    async def _rename(handle: Handle, old: str, new: str) -> None:
+        await handle.do("rename", old, new)
+
+    def _explain(self, serving: asyncio.Task[None], effects: Effects, *, verb: bool) -> None:
         """Note how a hub ended. Errors of its own kind are its right; anything else is a defect."""
         if not serving.done() or serving.cancelled():
             return
         error = serving.exception()
         self._trace.note("hub.end", f"{self.hubs}: {error!r}")
-        if error is None:
+        if error is None and not verb:
             self.failures.append(f"hub {self.hubs} ended by itself")
-        elif not isinstance(error, SynclineError | SimCrash) and not effects.dead:
+        elif error is not None and not isinstance(error, SynclineError | SimCrash) and not effects.dead:
             self.failures.append(f"hub {self.hubs} ended with {type(error).__name__}: {error}")
 
     def kill(self, *, power_loss: bool = False) -> None:
@@ -110,6 +132,12 @@ class Machine:
         if self._effects is not None and not self._effects.dead:
             self._power_loss = power_loss
             self._effects.die()
+
+    def rename(self, name: str, *, forgotten: bool) -> None:
+        """Give a peer another name in the configuration; the hub is stopped. `forgotten`: a hub runs once before the verb."""
+        self._asked.append(next(peer for peer in self._peers if peer.database.name == name))
+        self._forgotten = forgotten
+        self.stop()
 
     def stop(self) -> None:
         """Ask the hub to end in order."""

@@ -11,6 +11,7 @@ from syncline.sim.database import Constraints, Content, SimDatabase
 from syncline.sim.effects import Plan
 from syncline.sim.history import History
 from syncline.sim.ledger import Ledger
+from syncline.sim.lifecycle import Lifecycle
 from syncline.sim.machine import Machine
 from syncline.sim.net import Link
 from syncline.sim.options import Options
@@ -18,8 +19,6 @@ from syncline.sim.trace import Trace
 from syncline.sim.workload import Users
 
 JUMPS_MICROS: Final = (-86_400_000_000, -3_000_000, 500_000, 3_600_000_000, 86_400_000_000)
-LASTING: Final = frozenset({"cut", "silent", "deaf", "slow", "repeat", "late", "full"})
-STANDING: Final = frozenset({"poison", "stale", "trim"})  # no events: data and settings that are there all the time
 RESTORE_SECONDS: Final = 25.0  # a peer is away for so long while its backup is brought back: longer than any late effect
 
 
@@ -45,6 +44,10 @@ class Nemesis:
         self._rng = random.Random(f"nemesis {options.seed}")
         self._unlucky = self._rng.choice(sorted(links))  # the one peer that is restored: somebody must still have the rest
         self._backup: Content | None = None
+        self._lifecycle = Lifecycle(
+            machine, databases, links, users, ledger, history, trace, random.Random(f"lifecycle {options.seed}"),
+            late="late" in options.faults,
+        )  # fmt: skip
         self.counts: Counter[str] = Counter()
 
     async def rage(self) -> None:
@@ -66,7 +69,8 @@ class Nemesis:
 
     def heal(self) -> None:
         """Take every lasting fault back."""
-        for link in self._links.values():
+        for name, link in self._links.items():
+            self._lifecycle.heal(name)
             link.heal()
         for database in self._databases.values():
             database.constraints = Constraints()
@@ -91,10 +95,19 @@ class Nemesis:
                 self._plan.soon(self._rng.randint(1, 60))
             case "fail_sync":
                 self._machine.disk.fail_sync = 1
+            case "rejoin" | "restore" if self._lifecycle.busy & {name, self._unlucky}:
+                pass  # one thing after the other
+            case "clone" | "replace" | "remove" | "rename":
+                one = name if kind in ("clone", "rename") else self._unlucky  # somebody must still have the rest
+                self.counts[f"{kind} done"] += await self._lifecycle.happen(kind, one)
             case "rejoin":
                 await self._machine.ask(lambda handle: handle.rejoin(name))
             case "restore":
-                await self._restore(self._unlucky)
+                self._lifecycle.busy.add(self._unlucky)
+                try:
+                    await self._restore(self._unlucky)
+                finally:
+                    self._lifecycle.busy.discard(self._unlucky)
             case _:
                 await self._last(kind, self._links[name])
 

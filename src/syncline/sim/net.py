@@ -12,13 +12,14 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import suppress
 from typing import Final, TypeVar
 
+from syncline.model.canonical import Way
 from syncline.model.change import Transaction
 from syncline.model.errors import PeerChanged, PeerUnreachable, Problem
 from syncline.model.schema import Collection, Table
 from syncline.model.stamp import Micros, Offset, Position
 from syncline.model.value import Key
 from syncline.model.write import Batch
-from syncline.peers.protocol import Applied, Chunk, Digest, Identity, Kept
+from syncline.peers.protocol import Applied, Chunk, Digests, Identity, Kept, Range
 from syncline.sim.columns import Asked
 from syncline.sim.effects import Effects
 from syncline.sim.history import Acknowledged, BatchApplied, Entered, History, Hub
@@ -115,7 +116,7 @@ class SimNetPeer:
 
         async def effect() -> Offset:
             watermark = await self._peer.enter(nonce)
-            self._history.note(Entered(self._hub, self.name))
+            self._history.note(Entered(self._hub, self._peer.database.name))
             return watermark
 
         watermark = await self._call("enter", effect)
@@ -134,7 +135,7 @@ class SimNetPeer:
         """See the protocol."""
 
         async def effect() -> None:
-            self._history.note(Acknowledged(self._hub, self.name, upto.major, self._history.durable))
+            self._history.note(Acknowledged(self._hub, self._peer.database.name, upto.major, self._history.durable))
             await self._peer.acknowledge(upto)
 
         await self._call("acknowledge", effect, str(upto.major))
@@ -160,7 +161,7 @@ class SimNetPeer:
         touched = self._history.touched(before, batch.upto)
         held = tuple(((name, key), content.tables[name].get(key)) for name, key in touched)
         seen = (self._history.durable, refused, held, content.number)
-        self._history.note(BatchApplied(self._hub, self.name, incarnation, before, batch.upto, *seen))
+        self._history.note(BatchApplied(self._hub, self._peer.database.name, incarnation, before, batch.upto, *seen))
         return applied
 
     async def _apply_late(self, batch: Batch) -> None:
@@ -186,9 +187,25 @@ class SimNetPeer:
         """See the protocol."""
         return await self._call("rows", lambda: self._peer.rows(collection, keys))
 
-    async def digest(self, collection: Collection, after: Key | None, upto: Key | None, parts: int) -> list[Digest]:
+    async def ways(self) -> dict[str, str]:
         """See the protocol."""
-        return await self._call("digest", lambda: self._peer.digest(collection, after, upto, parts))
+        return await self._call("ways", self._peer.ways)
+
+    async def fences(self, collection: Collection, ranges: Sequence[Range], size: int) -> list[list[Key]]:
+        """See the protocol."""
+        return await self._call("fences", lambda: self._peer.fences(collection, ranges, size))
+
+    async def digests(self, collection: Collection, ranges: Sequence[Range], way: Way) -> Digests:
+        """See the protocol."""
+        return await self._call("digests", lambda: self._peer.digests(collection, ranges, way))
+
+    async def hashes(self, collection: Collection, ranges: Sequence[Range], way: Way) -> list[dict[Key, int]]:
+        """See the protocol."""
+        return await self._call("hashes", lambda: self._peer.hashes(collection, ranges, way))
+
+    async def digests_of(self, collection: Collection, groups: Sequence[Sequence[Key]], way: Way) -> Digests:
+        """See the protocol."""
+        return await self._call("digests_of", lambda: self._peer.digests_of(collection, groups, way))
 
     async def clock(self) -> Micros:
         """See the protocol."""

@@ -13,6 +13,9 @@ FAULTS: Final = (
 )  # fmt: skip
 RARE_FAULTS: Final = ("poison", "stale", "late", "restore")  # only for programs that declare the ability of that name
 
+POLICIES: Final = ("merge", "insert", "upsert", "authority")  # of repairs
+LIFECYCLE: Final = ("clone", "replace", "remove", "rename")  # for programs that declare the ability of that name
+
 
 class Options(msgspec.Struct, frozen=True):
     """Everything that may differ between two runs. Seconds are virtual."""
@@ -34,6 +37,8 @@ class Options(msgspec.Struct, frozen=True):
     register: str = "newest"  # the policy of items.name
     deletes: str = "update_wins"
     settings: Settings = Settings()
+    proves: bool = False  # the hub compares in the background
+    losses: str = ""  # by which policy rows are repaired that a peer loses at the end; '': none are lost
 
     def show(self) -> str:
         """One line for people."""
@@ -75,6 +80,13 @@ def draw(seed: int, abilities: frozenset[str] = frozenset()) -> Options:
         options = msgspec.structs.replace(options, faults=(*faults, "rejoin"))
     if "columns" in abilities and rng.random() < 0.4:
         options = msgspec.structs.replace(options, columns=tuple(rng.random() < 0.7 for _ in peers))
+    if "lifecycle" in abilities:
+        events = tuple(event for event in LIFECYCLE if rng.random() < 0.12)
+        options = msgspec.structs.replace(options, faults=(*options.faults, *events))
+    if "repair" in abilities and rng.random() < 0.4:
+        options = msgspec.structs.replace(options, losses=rng.choice(POLICIES))
+    if "prove" in abilities and rng.random() < 0.4:
+        options = msgspec.structs.replace(options, proves=True)
     return options
 
 

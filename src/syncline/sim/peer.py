@@ -5,7 +5,6 @@ import random
 from collections.abc import AsyncIterator, Callable, Sequence
 
 from syncline.model.change import Transaction
-from syncline.model.codec import digest_row
 from syncline.model.errors import PeerChanged, PeerRestored, Problem
 from syncline.model.key import order
 from syncline.model.schema import Collection, Column, Table
@@ -13,12 +12,13 @@ from syncline.model.schema import Kind as ValueKind
 from syncline.model.stamp import Micros, Offset, Position
 from syncline.model.value import Key, Row
 from syncline.model.write import Batch
-from syncline.peers.protocol import Applied, Chunk, Digest, Features, Identity, Kept
+from syncline.peers.digest import ReadsDigests
+from syncline.peers.protocol import Applied, Chunk, Features, Identity, Kept
 from syncline.sim.columns import Asked, Columns, by_columns, transaction_of
 from syncline.sim.database import SimDatabase
 
 
-class SimPeer:
+class SimPeer(ReadsDigests):
     """A connection to a database. Several may exist, one after the other or side by side.
 
     `columns`: rows come by columns, and neighbouring transactions in groups, of sizes that this generator draws.
@@ -127,7 +127,7 @@ class SimPeer:
                 raise PeerRestored("this is not the history that the log knows", peer=self.name, why=why)
         commits = self.database.poll(start, exact=self._exact)
         if self._columns is not None:
-            return self._columns.told(commits, asked)
+            return self._columns.told(self.name, commits, asked)
         return [transaction_of(self.name, one) for one in commits]
 
     async def position(self) -> Position:
@@ -163,19 +163,6 @@ class SimPeer:
         """The rows of these keys, as of now."""
         rows = self._rows(collection)
         return self._chunk(tuple((key, rows[key]) for key in keys if key in rows), done=True)
-
-    async def digest(self, collection: Collection, after: Key | None, upto: Key | None, parts: int) -> list[Digest]:
-        """Digests of consecutive ranges that cover (after, upto]."""
-        keys = self._range(collection, after, upto)
-        rows = self._rows(collection)
-        size = max(1, -(-len(keys) // parts))
-        cuts = [keys[place : place + size] for place in range(0, len(keys), size)] or [[]]
-        found: list[Digest] = []
-        for number, cut in enumerate(cuts):
-            total = sum(digest_row(rows[key]) for key in cut) % 2**128
-            found.append(Digest(after, upto if number == len(cuts) - 1 else cut[-1], len(cut), total))
-            after = found[-1].upto
-        return found
 
     async def clock(self) -> Micros:
         """The database's own clock."""

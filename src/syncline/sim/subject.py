@@ -33,8 +33,23 @@ class Handle(Protocol):
         """A person lets a peer join again, whatever it is at."""
         ...
 
+    async def do(self, verb: str, peer: str, *words: str) -> bool:
+        """What a person does with one peer (leave, readmit, resume, rename: old name, new name); whether it was done.
+
+        A rename is done by a hub that does nothing else: `run` is not called.
+        """
+        ...
+
     async def verify(self) -> int | None:
         """How many rows differ between the peers by its own comparison; None if it has none."""
+        ...
+
+    def proven(self) -> bool:
+        """Whether it claims that all copies were compared and are equal, as far as there were changes."""
+        ...
+
+    async def mend(self, policy: str, peer: str) -> int:
+        """`repair --yes` by a policy, where it takes one with this peer's rows standing; how many rows."""
         ...
 
     def explain(self) -> str:
@@ -43,7 +58,7 @@ class Handle(Protocol):
 
 
 class Subject(Protocol):
-    """A program under test. `abilities`: join, poison, stale, late, restore, rejoin, columns; no others are tried on it."""
+    """A program under test. `abilities`: join, poison, stale, late, restore, rejoin, columns, lifecycle, repair, prove."""
 
     abilities: frozenset[str]
 

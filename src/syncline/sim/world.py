@@ -7,6 +7,7 @@ from typing import Final
 
 import msgspec
 
+from syncline.model.entry import Kind
 from syncline.model.errors import SynclineError
 from syncline.sim.check.audit import Audit
 from syncline.sim.check.books import Books
@@ -28,6 +29,7 @@ from syncline.sim.effects import Plan
 from syncline.sim.history import BatchApplied, Claim, History, Torn, Verified
 from syncline.sim.ledger import Ledger
 from syncline.sim.loop import SimError, SimLoop
+from syncline.sim.losses import lose_and_mend
 from syncline.sim.machine import LogFactory, Machine
 from syncline.sim.nemesis import Nemesis
 from syncline.sim.net import Link
@@ -42,6 +44,7 @@ POISONS: Final = 40
 CLAIM_SECONDS: Final = 0.7  # how often the status is asked
 GRACE_SECONDS: Final = 1.0  # how long before the question the last write must lie, for 'in sync' to be held against the hub
 SETUP_SECONDS_MAX: Final = 600.0
+PROVEN_SECONDS_MAX: Final = 60.0  # from rest to a proof that says so
 
 
 class Result(msgspec.Struct):
@@ -98,6 +101,8 @@ class World:
             [*self.clocks, self.hub_clock], self.plan, self.ledger, self.history, self.trace,
         )  # fmt: skip
         self._standing = ""
+        self._unmended: list[Violation] = []
+        self._losing = False  # rows are gone that nobody could know of
         self.initial = self._fill()
 
     def run(self) -> Result:
@@ -112,7 +117,7 @@ class World:
         else:
             violations += check_liveness(healed_at, quiet_at, self.options.quiet_seconds_max, self._standing)
         violations += [Violation("sim", failure) for failure in self.machine.failures]
-        violations += self._mishaps()
+        violations += self._mishaps() + self._unmended
         violations += self.check(at_rest=quiet_at is not None)
         self.loop.close()
         counts = self.trace.counts + self.nemesis.counts
@@ -180,10 +185,44 @@ class World:
             await self.machine.ask(lambda handle: handle.repair())
             if await self.machine.ask(lambda handle: handle.idle()) and not self._differences():
                 quiet_at = self.loop.time()
+                await self._prove()  # before `verify`, which would prove it at once
                 await self._verify()
+                await self._lose()
                 return quiet_at
         self._standing = self.machine.handle.explain() if self.machine.handle is not None else "no hub runs"
         return None
+
+    async def _lose(self) -> None:
+        """Let a peer lose rows, and have them repaired."""
+        if not self.options.losses:
+            return
+
+        async def settle() -> bool:
+            deadline = self.loop.time() + self.options.quiet_seconds_max
+            while self.loop.time() < deadline:
+                await asyncio.sleep(0.5)
+                if await self.machine.ask(lambda handle: handle.idle()):
+                    return True
+            return False
+
+        rng, self._losing = self._rng("losses"), True
+        self._unmended = await lose_and_mend(self.databases, self.options.losses, rng, self.machine, self.states, settle)
+
+    async def _prove(self) -> None:
+        """At rest, what the hub claims must come to be that everything is equal."""
+        deadline = self.loop.time() + PROVEN_SECONDS_MAX
+        proven = not self.options.proves
+        while not proven and self.loop.time() < deadline:
+            await asyncio.sleep(0.5)
+            handle = self.machine.handle
+            proven = handle is not None and handle.proven()
+        if not proven:
+            why = self.machine.handle.explain() if self.machine.handle is not None else "no hub runs"
+            what = f"equal copies are not proven {PROVEN_SECONDS_MAX:.0f} s after all came to rest"
+            self._unmended.append(Violation("P17", f"{what}: {why}"))
+        alarms = [entry.body for entry in self.history.ordered() if entry.kind is Kind.VERIFY]
+        found = [body["incidents"] for body in alarms if body is not None and body.get("incidents")]
+        self._unmended += [Violation("P17", f"drift was told where there is none: {incidents}") for incidents in found]
 
     async def _verify(self) -> None:
         reported = await self.machine.ask(lambda handle: handle.verify())
@@ -195,7 +234,7 @@ class World:
             await asyncio.sleep(CLAIM_SECONDS)
             hub, asked_at = self.machine.hubs, self.loop.time()
             in_sync = await self.machine.ask(lambda handle: handle.idle())
-            if in_sync is None:
+            if in_sync is None or self._losing:
                 continue
             wrote_at = max(users.last_at for users in self.users.values())
             self.history.note(Claim(hub, self.loop.time(), in_sync, not self._differences(), asked_at - wrote_at))

@@ -11,8 +11,12 @@ from typer.testing import CliRunner, Result
 
 from syncline.cli.facade import Report
 from syncline.cli.main import app
+from syncline.hub.exporting import Sink
+from syncline.hub.repairs import Wish
 from syncline.model.errors import SynclineError
 from syncline.model.event import Event, Listener
+from syncline.model.proof import EVERYTHING, Wanted
+from syncline.model.schema import Kind
 from syncline.model.space import Space
 
 CONFIG = """\
@@ -55,7 +59,25 @@ DIFFERENCE: Report = {
     "collection": "customers", "key": [7], "fields": ["city"], "state": "drift",
     "peers": {"hq": {"city": "Bonn"}, "van": {"city": "\x1b[31mUlm"}},
 }  # fmt: skip
+PAST: Report = {
+    "id": "820", "time": "2026-11-21T10:00:00.000+00:00", "by": "ada", "policy": "authority:hq", "rows": 2,
+    "collections": {"customers": 2}, "undoes": None, "undone_by": "831",
+}  # fmt: skip
+REPAIR: Report = {
+    "plan": {
+        "plan": 1, "policy": "merge", "head": 812, "rows": 0, "found": 0, "collections": {}, "repairs": [], "left": [],
+        "not_compared": [], "why_not_compared": {},
+    },
+    "refused": [], "done": None, "equal": True, "hub": {"running": True},
+}  # fmt: skip
+INCIDENT: Report = {
+    "id": "812.0", "collection": "customers", "peers": ["van"], "rows": 12, "keys": [[7], [8]], "first": 800, "last": 811,
+    "cause": "uncaptured", "why": "the rows at van were never in the log", "remedy": "'syncline repair customers'",
+    "open": False, "closed": 815, "how": "equal again",
+}  # fmt: skip
+
 ANSWERS: dict[str, Any] = {
+    "drift": [INCIDENT],
     "check": [],
     "plan": {
         "peers": {
@@ -80,7 +102,25 @@ ANSWERS: dict[str, Any] = {
     "retry_parked": {"retried": PARKED["id"]},
     "skip_parked": {"skipped": PARKED["id"]},
     "verify": {"equal": True, "rows": 12345, "pending": 0, "differences": [], "verified_through": {"customers": 812}},
+    "repair": REPAIR,
+    "repairs": [PAST],
     "history": HISTORY,
+    "at_row": {
+        "collection": "customers",
+        "key": [7],
+        "offset": 2,
+        "row": {"id": 7, "city": "Bonn", "note": None},
+        "made": {"offset": 2, "row": 0, "origin": "van", "kind": "change", "time": "2026-11-21T10:00:00.000+00:00"},
+    },
+    "export": {"collection": "customers", "offset": 2, "rows": 25, "read_at": "hq", "columns": ["id", "city"]},
+    "replay": {
+        "peer": "van",
+        "from": 2,
+        "upto": 812,
+        "done": True,
+        "collections": {"customers": {"keys": 1500, "given": 3, "equal": 1496, "parked": 1}},
+    },
+    "archive": {"archive": "files", "rows": 1500, "collections": {"customers": {"after": 0, "upto": 812, "files": ["a"]}}},
     "pause": {"paused": ["van"]},
     "resume": {"aside": {}, "hub": {"running": True}},
     "teardown": {"removed": ["van"]},
@@ -145,13 +185,37 @@ class FakeHub:
     async def skip_parked(self, id: str) -> Report:
         return dict(self._answer("skip_parked", id))
 
-    async def verify(self, repair: bool, on_event: Listener) -> Report:
+    async def verify(self, repair: bool, on_event: Listener, wanted: Wanted = EVERYTHING) -> Report:
         for event in self.events:
             on_event(event)
-        return dict(self._answer("verify", repair))
+        return dict(self._answer("verify", repair, wanted))
+
+    async def drift(self) -> list[Report]:
+        return list(self._answer("drift"))
+
+    async def repair(self, wish: Wish, on_event: Listener) -> Report:
+        return dict(self._answer("repair", wish))
+
+    async def repairs(self) -> list[Report]:
+        return list(self._answer("repairs"))
 
     async def history(self, collection: str, key: tuple[str, ...]) -> list[Report]:
         return list(self._answer("history", collection, key))
+
+    async def at_row(self, offset: int | None, time: str | None, collection: str, key: tuple[str, ...]) -> Report:
+        return dict(self._answer("at_row", offset, time, collection, key))
+
+    async def export(self, offset: int | None, time: str | None, collection: str, sink: Sink) -> Report:
+        told = dict(self._answer("export", offset, time, collection))
+        sink.begin(("id", "city"), (Kind.INTEGER, Kind.TEXT))
+        sink.take([(number, None if number % 2 else "Bonn, a") for number in range(told["rows"])])
+        return told
+
+    async def replay(self, since: int, peer: str, collection: str | None, really: bool) -> Report:
+        return {**self._answer("replay", since, peer, collection, really), "done": really}
+
+    async def archive(self, folder: str, since: int | None, collection: str | None) -> Report:
+        return dict(self._answer("archive", folder, since, collection))
 
     async def pause(self, peer: str | None) -> Report:
         return dict(self._answer("pause", peer))

@@ -25,6 +25,7 @@ SOURCE = Path(syncline.__file__).parents[1]
 VERBS = (
     "check", "plan", "run", "run --until-idle", "status", "conflicts", "conflicts show 1.0.0",
     "conflicts resolve 1.0.0 --take hq", "parked", "parked retry 1", "parked skip 1", "verify", "verify --repair",
+    "repair", "repair --undo 7 --yes", "repair --list",
     "history customers 7", "pause", "resume", "teardown --yes",
 )  # fmt: skip
 

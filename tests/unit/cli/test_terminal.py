@@ -14,6 +14,7 @@ from syncline.cli.layout import aligned
 from syncline.cli.main import app
 from syncline.cli.render import cell, value_text
 from syncline.model.event import Event, Listener
+from syncline.model.proof import EVERYTHING, Wanted
 from syncline.model.words import counted
 
 RED = "\x1b[31m"
@@ -30,10 +31,10 @@ class SlowHub(FakeHub):
         await asyncio.sleep(0.1)
         return await super().run(until_idle, on_event, stop)
 
-    async def verify(self, repair: bool, on_event: Listener) -> Report:
+    async def verify(self, repair: bool, on_event: Listener, wanted: Wanted = EVERYTHING) -> Report:
         on_event(Event("verify.progress", "", "customers", detail={"done": 1, "total": 4}))
         await asyncio.sleep(0.2)
-        return await super().verify(repair, on_event)
+        return await super().verify(repair, on_event, wanted)
 
 
 @pytest.fixture

@@ -1,10 +1,12 @@
 """Every verb with a fake engine: what it asks, what it says to people and machines, and its exit code."""
 
+import json
 import signal
 from pathlib import Path
 
 import pytest
 from tests.unit.cli.fake import CONFLICT, PARKED, STATUS, FakeHub, answer, syncline
+from tests.unit.cli.verb_cases import VERBS
 
 from syncline.cli import board
 from syncline.cli.feed import Feed
@@ -20,39 +22,6 @@ from syncline.model.errors import (
     UnknownColumn,
 )
 from syncline.model.event import Event
-
-VERBS: tuple[tuple[str, tuple[str, tuple[object, ...]], str], ...] = (
-    ("check", ("check", ()), "is ready: 2 peers, 1 collection"),
-    ("plan", ("plan", ()), "CREATE TABLE x"),
-    ("run", ("run", (False,)), "crm: hub running"),
-    ("run --until-idle", ("run", (True,)), "crm: hub running"),
-    ("status", ("status", ()), "crm: hub running (pid 4711); log 12..812, 123,456 bytes"),
-    ("conflicts", ("conflicts", (True, None, 100, None)), "812.0.1"),
-    ("conflicts list", ("conflicts", (True, None, 100, None)), 'van null'),
-    (
-        "conflicts list --all --collection customers --limit 1 --after 5.0.0",
-        ("conflicts", (False, "customers", 1, "5.0.0")),
-        "more with --after 812.0.1",
-    ),
-    ("conflicts show 812.0.1", ("conflict", ("812.0.1",)), 'city: "Bonn"'),
-    ("conflicts resolve 812.0.1 --take hq", ("settle", ("812.0.1", "hq", {})), "settled 812.0.1"),
-    ("conflicts resolve 1.0.1 --set city=a=b --set zip=", ("settle", ("1.0.1", None, {"city": "a=b", "zip": ""})), "settled"),
-    ("parked", ("parked", (None, 100, None)), "CHECK failed: city"),
-    ("parked list --limit 1", ("parked", (None, 1, None)), "more with --after 812/van/1"),
-    ("parked retry 812/van/1", ("retry_parked", ("812/van/1",)), "tried again"),
-    ("parked skip 812/van/1", ("skip_parked", ("812/van/1",)), "given up"),
-    ("verify", ("verify", (False,)), "equal: 12,345 rows compared; verified through customers 812"),
-    ("verify --repair", ("verify", (True,)), "equal"),
-    ("history customers 7", ("history", ("customers", ("7",))), 'city: "Ulm" -> "Bonn"'),
-    ("history customers 7 x", ("history", ("customers", ("7", "x"))), 'newest, van stands, lost hq "Bonn"'),
-    ("pause", ("pause", (None,)), "every peer is paused"),
-    ("pause van", ("pause", ("van",)), "van is paused"),
-    ("resume", ("resume", (None, False, None, False)), "hq takes part again"),
-    ("resume van --rejoin --authority hq", ("resume", ("van", True, "hq", False)), "van joins again, by comparing and merging"),
-    ("resume van --approve", ("resume", ("van", False, None, True)), "van takes part again"),
-    ("teardown --yes", ("teardown", (None, True)), "every peer is as it was"),
-    ("teardown van --yes", ("teardown", ("van", True)), "van is as it was"),
-)  # fmt: skip
 
 
 @pytest.mark.parametrize(("line", "asked", "said"), VERBS, ids=[case[0] for case in VERBS])
@@ -137,6 +106,11 @@ def test_check_ends_with_the_code_of_the_gravest_cause(hub: FakeHub, found: list
     refusals = [*([ConfigError("refused", problems)] if problems else []), *(one for one in found if one not in problems)]
     hub.answers["run"] = ExceptionGroup("refused", refusals)
     assert syncline("run").exit_code == code, "run says the same of the same causes"
+
+
+def test_resume_of_a_peer_that_was_not_paused_says_so(hub: FakeHub) -> None:
+    hub.answers["resume"] = {"resumed": ["hq", "van"], "aside": {}, "not_paused": ["van"], "hub": {"running": True}}
+    assert syncline("resume").stdout.splitlines() == ["hq takes part again", "van was not paused: nothing is changed"]
 
 
 def test_resume_says_when_and_whom_it_leaves_aside(hub: FakeHub) -> None:
@@ -266,6 +240,28 @@ def test_status_shows_every_number_and_the_reason(hub: FakeHub) -> None:
     assert answer("status") == STATUS
 
 
+def test_a_collection_as_it_was_is_shown_in_part_and_written_whole(hub: FakeHub, tmp_path: Path) -> None:
+    lines = syncline("at", "2", "customers").stdout.splitlines()
+    assert lines[0].split() == ["id", "city"]
+    assert lines[1].split() == ["0", "Bonn,", "a"]
+    assert lines[-2:] == ["25 rows of customers as of offset 2", "5 more are not shown; all of them: --out FILE"]
+    for words in (("--json",), ("--out", "-"), ("--out", "-", "--json")):
+        result = syncline("at", "2", "customers", *words)
+        shown = [json.loads(line) for line in result.stdout.splitlines()]
+        assert len(shown) == 25
+        assert shown[1] == {"id": 1, "city": None}
+    syncline("at", "2", "customers", "--out", "rows.csv")
+    assert (tmp_path / "rows.csv").read_text(encoding="utf-8").splitlines()[:3] == ["id,city", '0,"Bonn, a"', "1,"]
+    assert not (tmp_path / "rows.csv.part").exists()
+
+
+def test_a_row_that_was_not_there_is_told_so(hub: FakeHub) -> None:
+    hub.answers["at_row"] = {"collection": "customers", "key": [7], "offset": 2, "row": None, "made": None}
+    assert syncline("at", "2", "customers", "7").stdout.splitlines() == [
+        "customers 7 as of offset 2:", "  no such row", "the log has no change of it up to there"
+    ]  # fmt: skip
+
+
 def test_nothing_to_list_is_said(hub: FakeHub) -> None:
     hub.answers |= {"conflicts": [], "parked": [], "history": []}
     assert syncline("conflicts").stdout == "no open conflicts\n"
@@ -300,6 +296,20 @@ USAGE: tuple[tuple[str, str], ...] = (
     ("conflicts resolve 1.0.0 --take hq --set a=b", "either --take PEER or --set FIELD=VALUE"),
     ("conflicts resolve 1.0.0 --set city", "write --set city=Bonn"),
     ("history customers", "COLLECTION and KEY"),
+    ("at customers", "OFFSET and COLLECTION"),
+    ("at customers 7", "customers is not an offset"),
+    ("at 2 customers 7 --out x.csv", "--out is for a whole collection"),
+    ("at 2 customers --out x.txt", "end it in .jsonl, .csv, .parquet"),
+    ("at --time 2026-11-21", "this verb needs COLLECTION: nothing given. Fix: write at [CONFIG]"),
+    ("replay --from 2 --to mars", "use one of: hq, van"),
+    ("replay --to van", "this verb needs --from OFFSET. Fix: write replay [CONFIG] --from OFFSET --to PEER"),
+    ("replay", "this verb needs --from OFFSET and --to PEER."),
+    ("archive", "this verb needs DIR: nothing given. Fix: write [CONFIG] DIR"),
+    ("history", "this verb needs COLLECTION and KEY. Fix: write history"),
+    ("rename van", "this verb needs OLD and NEW: 1 given"),
+    ("rename", "this verb needs OLD and NEW: nothing given"),
+    ("at", "this verb needs OFFSET and COLLECTION"),
+    ("archive a b", "2 given"),
     ("pause mars", "use one of: hq, van"),
     ("pause hq van", "one PEER"),
     ("status a.yaml -c b.yaml", "named twice"),
@@ -329,3 +339,8 @@ def test_without_a_verb_the_help_is_shown() -> None:
 
 def test_the_version_is_told() -> None:
     assert syncline("--version").stdout.startswith("syncline 0.")
+
+
+def test_a_space_that_never_ran_has_no_log(hub: FakeHub) -> None:
+    hub.answers["status"] = {**STATUS, "hub": {"running": False}, "log": {"head": 0, "floor": 0, "bytes": 0}}
+    assert syncline("status").stdout.splitlines()[0].endswith("no hub running; no log yet")

@@ -13,7 +13,16 @@ from syncline.config.write import scalar, write
 from syncline.model import limits
 from syncline.model.errors import NoKey
 from syncline.model.schema import Column, Kind, Table
-from syncline.model.space import CollectionSpec, Direction, PeerSpec, PolicySpec, Settings, Space
+from syncline.model.space import (
+    AutoRepair,
+    CollectionSpec,
+    Direction,
+    PeerSpec,
+    PolicySpec,
+    Settings,
+    Space,
+    VerifySettings,
+)
 
 PEERS = ("hq", "no", "v.2-x")
 LABELS = st.text(alphabet=st.characters(exclude_categories=["Cc", "Cs", "Zl", "Zp"]), min_size=1, max_size=20)
@@ -41,6 +50,24 @@ COLLECTIONS = st.builds(
 )
 SECONDS = st.floats(1e-6, limits.SETTING_SECONDS_MAX)
 ROWS = st.integers(1, limits.SETTING_ROWS_MAX)
+PROOFS = st.builds(
+    VerifySettings,
+    every=SECONDS,
+    full=st.just(0.0) | SECONDS,
+    window=st.none()
+    | st.lists(st.times().map(lambda one: one.replace(second=0, microsecond=0)), min_size=2, max_size=2, unique=True).map(
+        tuple
+    ),
+    budget=st.integers(1, 100).map(lambda percent: percent / 100),
+    rows_per_second=st.just(0) | ROWS,
+    repair=st.none()
+    | st.builds(
+        AutoRepair,
+        classes=st.sampled_from([("missing",), ("extra", "field"), ("missing", "extra", "field")]),
+        policy=st.sampled_from(["merge", "insert", "authority:hq", "upsert:v.2-x", "insert:no"]),
+        cap=ROWS,
+    ),
+)
 SETTINGS = st.builds(Settings, SECONDS, SECONDS, st.floats(0, 1), ROWS, SECONDS, SECONDS, ROWS, ROWS, ROWS)
 
 
@@ -61,14 +88,18 @@ def tables_differ(specs: dict[str, CollectionSpec]) -> bool:
     .map(lambda specs: {spec.name: spec for spec in specs})
     .filter(tables_differ),
     SETTINGS,
+    PROOFS,
 )
-def test_what_is_written_reads_back(tmp_path: Path, specs: dict[str, CollectionSpec], knobs: Settings) -> None:
+def test_what_is_written_reads_back(
+    tmp_path: Path, specs: dict[str, CollectionSpec], knobs: Settings, proofs: VerifySettings
+) -> None:
     peers = {name: PeerSpec(name, f"sqlite:///{name}.db?create=1") for name in PEERS}
     path = tmp_path / "crm.yaml"
-    path.write_text(write(Space("crm", "sqlite", peers, specs, knobs)), encoding="utf-8")
+    path.write_text(write(Space("crm", "sqlite", peers, specs, knobs, proofs)), encoding="utf-8")
     space = load(path)
     assert {name: bare(spec) for name, spec in space.collections.items()} == {name: bare(spec) for name, spec in specs.items()}
     assert space.settings == knobs
+    assert space.verify == proofs
     assert [peer.url for peer in space.peers.values()] == [f"sqlite:///{tmp_path}/{name}.db?create=1" for name in PEERS]
 
 

@@ -4,13 +4,14 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
 
+from syncline.model.canonical import Way
 from syncline.model.change import Transaction
 from syncline.model.errors import PeerUnreachable, SynclineError
 from syncline.model.schema import Collection, Table
 from syncline.model.stamp import Micros, Offset, Position
 from syncline.model.value import Key
 from syncline.model.write import Batch
-from syncline.peers.protocol import Applied, Chunk, Digest, Identity
+from syncline.peers.protocol import Applied, Chunk, Digests, Identity, Range
 from syncline.sim.database import SimDatabase
 from syncline.sim.peer import SimPeer
 
@@ -116,10 +117,12 @@ class GatedPeer(SimPeer):
         await asyncio.sleep(0.001)
         return chunk
 
-    async def digest(self, collection: Collection, after: Key | None, upto: Key | None, parts: int) -> list[Digest]:
+    async def digests(self, collection: Collection, ranges: Sequence[Range], way: Way) -> Digests:
         """See the protocol."""
-        await self._pass("digest")
-        return await super().digest(collection, after, upto, parts)
+        await self._pass("digests")
+        found = await super().digests(collection, ranges, way)
+        self._done("digests")
+        return found
 
     async def stream(self, after: Position | None) -> AsyncIterator[Transaction]:
         """See the protocol; breaks when the wire is cut."""

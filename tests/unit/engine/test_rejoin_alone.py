@@ -5,7 +5,9 @@ from tests.unit.engine.stand import Stand
 from tests.unit.engine.test_rejoin import RANGE
 
 from syncline.engine.session import Phase
+from syncline.engine.state import Stage
 from syncline.model.entry import Kind
+from syncline.model.value import Key, Row
 
 
 @pytest.fixture(autouse=True)
@@ -120,5 +122,32 @@ def test_f27_a_peer_whose_watermark_is_another_entry_here_is_stopped() -> None:
         await stand.until(lambda: stand.phase("q") is Phase.BROKEN, "q is stopped")
         assert "this is not the log that the peer knows" in str(stand.reason("q"))
         assert stand.phase("p") is Phase.LIVE
+
+    stand.run(story())
+
+
+def test_what_a_peer_wrote_that_returns_alone_and_healthy_is_in_the_log() -> None:
+    """Its rows are what the others are compared with; were its own work taken for the space's, no history would tell of it."""
+    stand = Stand("pq")
+    stand.fill("p", range(10))
+
+    async def story() -> None:
+        engine = await stand.begin()
+        await engine.leave("q")
+        await engine.pause("p")
+        stand.update("p", 4, a="p's, unheard")
+        stand.delete("p", 5)
+        stand.insert("p", 700)
+        await engine.resume("p", rejoin=True)
+        await stand.until(lambda: engine.state.peer("p").stage is Stage.LIVE, "p is back, alone")
+        await engine.resume("q", rejoin=True)
+        await stand.live()
+        await stand.idle()
+        assert stand.same()
+        told: dict[Key, Row] = {}
+        async for entries in engine.log.read(0):
+            by_p = [entry for entry in entries if entry.kind is Kind.CHANGE and entry.peer == "p"]
+            told |= {change.key: change.after or () for entry in by_p for change in entry.changes}
+        assert (told[4,][1], told[5,], told[700,][1]) == ("p's, unheard", (), "new")
 
     stand.run(story())

@@ -124,7 +124,7 @@ def test_drift_is_repaired_with_what_most_hold_and_the_rest_is_kept() -> None:
 
 def test_all_drift_is_repaired_however_little_of_it_is_listed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(verify, "DIFFERENCES_MAX", 4)
-    monkeypatch.setattr(repairing, "REPAIR_ROWS_MAX", 3)
+    monkeypatch.setattr(repairing, "REPAIR_ENTRY_ROWS_MAX", 3)
     stand = Stand("pqr")
     stand.fill("p", range(20))
 

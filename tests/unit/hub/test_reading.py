@@ -11,6 +11,7 @@ from syncline.config.load import load
 from syncline.hub import at_rest
 from syncline.hub.reading import Reading
 from syncline.hub.space_hub import SpaceHub
+from syncline.model.errors import UsageError
 from syncline.model.event import Event
 
 CONFIG = "space: s\npeers: {p: sqlite:///p.db, q: sqlite:///q.db}\ncollections: {t: {}}\n"
@@ -44,3 +45,9 @@ def test_a_hub_that_comes_meanwhile_makes_no_false_alarm(tmp_path: Path, monkeyp
         assert [one["collections"]["t"]["uncaptured"] for one in told["peers"].values()] == [None, None]
 
     asyncio.run(story())
+
+
+def test_drift_of_a_space_that_never_ran_is_not_none(tmp_path: Path) -> None:
+    (tmp_path / "s.yaml").write_text(CONFIG)
+    with pytest.raises(UsageError, match="no log yet"):
+        asyncio.run(SpaceHub(load(tmp_path / "s.yaml", absent_ok=True)).drift())

@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from syncline.engine.state import State
+from syncline.hub.moments import when
 from syncline.hub.records import (
     Report,
     conflicts_in,
@@ -19,7 +20,6 @@ from syncline.hub.records import (
     parse_id,
     resting_peer,
     shown_peer,
-    when,
 )
 from syncline.model.blocks import of_changes
 from syncline.model.change import Change, Verdict

@@ -15,7 +15,6 @@ from syncline.model.codec import (
     check_version,
     decode_entries,
     decode_row,
-    digest_row,
     encode_entries,
     encode_row,
     join_entries,
@@ -60,11 +59,9 @@ def test_rows_come_back_as_they_were(row: Row) -> None:
 
 
 @given(ROWS, ROWS)
-def test_equal_rows_have_equal_bytes_and_digests_and_others_have_not(one: Row, other: Row) -> None:
+def test_equal_rows_have_equal_bytes_and_others_have_not(one: Row, other: Row) -> None:
     same = one == other and kinds(one) == kinds(other)
     assert (encode_row(one) == encode_row(other)) is same
-    assert (digest_row(one) == digest_row(other)) is same
-    assert 0 <= digest_row(one) < 2**128
 
 
 def test_d31_null_empty_and_not_sent_are_four_things() -> None:
@@ -78,8 +75,6 @@ def test_d31_null_empty_and_not_sent_are_four_things() -> None:
 def test_d5_d29_what_the_wire_cannot_carry_is_refused(value: Value) -> None:
     with pytest.raises(CodecError):
         encode_row((value,))
-    with pytest.raises(CodecError):
-        digest_row((1, value))
     with pytest.raises(CodecError):
         encode_entries([Entry(1, Kind.VERIFY, body={"x": value})])
 

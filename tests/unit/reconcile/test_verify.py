@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -10,12 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.unit.engine.gated import GatedPeer
 
+from syncline.compare.explained import Step
 from syncline.model.event import Event
 from syncline.model.limits import RECHECK_SECONDS
 from syncline.model.schema import Collection
 from syncline.model.stamp import Position
 from syncline.model.value import ABSENT, Key, Row
-from syncline.reconcile import verify
+from syncline.peers.protocol import Range
+from syncline.reconcile import verify, walk
 from syncline.reconcile.verify import Compared, Difference, compare_collection
 from syncline.sim.database import SimDatabase
 from syncline.sim.loop import SimLoop
@@ -26,7 +28,11 @@ PART = 5  # rows that are read at once
 
 @pytest.fixture(autouse=True)
 def _small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(verify, "COMPARE_ROWS_MAX", PART)
+    for place, name, size in (
+        (verify, "COMPARE_ROWS_MAX", PART), (walk, "COMPARE_ROWS_MAX", PART), (verify, "CONFIRM_KEYS", PART),
+        (walk, "RANGE_ROWS", 2 * PART), (walk, "LEAF_ROWS", 2), (walk, "RANGES_AT_ONCE", 2),
+    ):  # fmt: skip
+        monkeypatch.setattr(place, name, size)
 
 
 class Stream:
@@ -39,6 +45,7 @@ class Stream:
         self.late: set[str] = set()
         self.rows: dict[Key, Row | None] = {}  # the log's
         self.asked: list[tuple[str, Position]] = []
+        self.told: dict[Key, Sequence[Step]] = {}
         self.on_pass: Callable[[], object] = lambda: None
 
     def head(self) -> int:
@@ -55,6 +62,10 @@ class Stream:
     def in_flight(self, collection: str, key: Key) -> bool:
         """As told."""
         return key in self.flying
+
+    def steps(self, collection: str, keys: Sequence[Key]) -> Mapping[Key, Sequence[Step]]:
+        """As told."""
+        return {key: self.told[key] for key in keys if key in self.told}
 
     def is_parked(self, collection: str, key: Key) -> bool:
         """As told."""
@@ -105,8 +116,10 @@ def the_one(compared: Compared) -> Difference:
 
 def test_equal_peers_are_equal_up_to_where_the_log_was() -> None:
     bench = Bench()
-    assert bench.compare() == Compared("items", 30, (), 0, 77)
-    assert not any(peer.calls["rows"] or peer.calls["chunk"] for peer in bench.peers), "digests are enough"
+    compared = bench.compare()
+    assert (compared.rows, compared.found, compared.through, compared.start) == (30, 0, 77, 77)
+    assert (compared.ranges, compared.whole) == (3, True)
+    assert not any(peer.calls["rows"] for peer in bench.peers), "digests are enough"
 
 
 @pytest.mark.parametrize("key", [0, 4, 5, 14, 15, 29])
@@ -165,6 +178,19 @@ def test_an_empty_first_peer_does_not_make_the_others_be_read_at_once() -> None:
     assert len({one.key for one in compared.differences}) == 30
 
 
+def test_rows_that_no_fence_can_part_are_found_all_the_same() -> None:
+    bench = Bench(names="pq")
+    bench.rows("p").clear()
+    bench.rows("p")[3,] = (3, "only", None)
+    for peer in bench.peers:
+
+        async def fences(collection: Collection, ranges: Sequence[Range], size: int) -> list[list[Key]]:
+            return [[] for _ in ranges]
+
+        peer.fences = fences  # type: ignore[method-assign]
+    assert bench.compare().found == 30
+
+
 def test_only_the_first_differences_are_listed_and_all_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(verify, "DIFFERENCES_MAX", 4)
     bench = Bench()
@@ -192,12 +218,12 @@ def test_exactly_the_differences_are_found(changes: dict[int, str], name: str) -
     assert (compared.through == 77) is (not different)
 
 
-def test_progress_is_told_range_by_range() -> None:
+def test_progress_is_told_piece_by_piece() -> None:
     bench = Bench()
     bench.compare()
     told = [event.detail for event in bench.events if event.name == "verify.progress"]
-    assert [one["range"] for one in told] == list(range(1, len(told) + 1))
-    assert told[-1]["done"] == told[-1]["total"] == 30
+    assert [one["done"] for one in told] == [20, 30]
+    assert told[-1]["total"] == 30
 
 
 def test_one_peer_alone_is_equal_to_itself_and_that_proves_nothing() -> None:
@@ -245,7 +271,9 @@ def test_p17_a_change_on_its_way_is_waited_for() -> None:
             bench.rows(name)[3,] = (3, "news", None)
         bench.stream.flying = set()
 
-    assert bench.compare(arrive()) == Compared("items", 30, (), 0, 77)
+    compared = bench.compare(arrive())
+    assert (compared.found, compared.through) == (0, 77)
+    assert bench.loop.time() >= 2
 
 
 def test_p17_a_change_between_two_reads_is_not_drift() -> None:
@@ -288,6 +316,17 @@ def test_p17_a_row_that_never_rests_is_pending() -> None:
     write()
     bench.stream.on_pass = write
     assert the_one(bench.compare()).state == "pending"
+
+
+def test_p17_a_row_that_never_rests_is_proven_peer_by_peer_against_the_log() -> None:
+    """Each peer holds what the log says it must have held then; one that does not keeps the row from being proven."""
+    for odd, found in ((None, 0), ("q", 1)):
+        bench = Bench(names="pq")
+        bench.stream.flying = {(3,)}
+        for peer, row in (("p", (3, "from p", None)), ("q", (3, "a3", None))):
+            bench.rows(peer)[3,] = row if peer != odd else (3, "nobody's", None)
+        bench.stream.told[3,] = [Step(5, "p", Position(0), (3, "a3", None), (3, "from p", None), contested=False)]
+        assert bench.compare().found == found
 
 
 def test_parked_rows_are_named_as_such() -> None:

@@ -2,6 +2,7 @@
 
 from syncline.peers.conformance.applying import ApplySuite
 from syncline.peers.conformance.capturing import CaptureSuite
+from syncline.peers.conformance.digesting import DigestSuite
 from syncline.peers.conformance.harness import Harness
 from syncline.peers.conformance.life import LifeSuite
 from syncline.peers.conformance.ranges import RangeSuite
@@ -9,5 +10,5 @@ from syncline.peers.conformance.ranges import RangeSuite
 __all__ = ["Harness", "PeerSuite"]
 
 
-class PeerSuite(CaptureSuite, ApplySuite, RangeSuite, LifeSuite):
+class PeerSuite(CaptureSuite, ApplySuite, RangeSuite, DigestSuite, LifeSuite):
     """All of it. Override `harness`."""

@@ -136,7 +136,8 @@ def _catalog(
     jsons = {match[1].replace("``", "`") for _, clause in checks if (match := _JSON_CHECK.fullmatch(clause))}
     types = {column[0]: _type(column, server, is_json=column[0] in jsons) for column in columns}
     versioned = kind == "SYSTEM VERSIONED"
-    marks = (("partitioned", "partitioned" in (options or "")), ("versioned", versioned))
+    cascades = any(Foreign(*one).acts for one in foreign)  # what they change never reaches the binary log
+    marks = (("partitioned", "partitioned" in (options or "")), ("versioned", versioned), ("cascades", cascades))
     table = Table(
         name,
         tuple(_column(column, types[column[0]], key) for column in columns),

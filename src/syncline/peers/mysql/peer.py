@@ -5,7 +5,6 @@ One session reads, one writes, and every stream has a connection of its own.
 
 import asyncio
 import secrets
-import sys
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import aclosing, asynccontextmanager
 from functools import partial
@@ -13,6 +12,7 @@ from typing import TypeVar
 
 from syncline.model import limits
 from syncline.model.block import Block
+from syncline.model.canonical import MD5, Way, classes_of
 from syncline.model.change import Transaction
 from syncline.model.errors import PeerChanged, PeerUnreachable, PeerUnsafe, Problem
 from syncline.model.schema import Collection, Table
@@ -21,21 +21,21 @@ from syncline.model.value import Key, Row
 from syncline.model.words import counted
 from syncline.model.write import Batch
 from syncline.peers.asked import asking
-from syncline.peers.digest import Summing
-from syncline.peers.mysql import apply, check, footprint, inspect, snapshot
+from syncline.peers.digest import ReadsDigests
+from syncline.peers.mysql import apply, check, digest, footprint, inspect, snapshot
 from syncline.peers.mysql.capture import Capture
 from syncline.peers.mysql.connect import Connection, Place, Session, errors, fetch, open_session, parse_url
 from syncline.peers.mysql.features import FEATURES, STATE, quote
 from syncline.peers.mysql.history import began, spot_of
 from syncline.peers.mysql.kept import kept_of, made, next_file, read_keeping
 from syncline.peers.mysql.layout import load_layouts
-from syncline.peers.protocol import Applied, Chunk, Digest, Identity, Kept
+from syncline.peers.protocol import Applied, Chunk, Digest, Digests, Identity, Kept, Range
 
 _T = TypeVar("_T")
 Rows = list[tuple[Key, Row]]
 
 
-class MysqlPeer:
+class MysqlPeer(ReadsDigests):
     """See the protocol, syncline.peers.protocol.Peer."""
 
     def __init__(self, name: str, place: Place) -> None:
@@ -199,21 +199,54 @@ class MysqlPeer:
         taken, rows = await self._at_a_moment(work, "reading rows", collection)
         return Chunk(tuple(rows), rows[-1][0] if rows else None, True, taken.position, taken.watermark)
 
-    async def digest(self, collection: Collection, after: Key | None, upto: Key | None, parts: int) -> list[Digest]:
-        """See the protocol. Every row is read, in pieces; other work goes on between them."""
-        source = await self._read(lambda one: self._source(one, collection), "reading the catalog")
-        size = sys.maxsize
-        if parts > 1:
-            count = await self._read(lambda one: snapshot.count_range(one, source, after, upto), "counting rows")
-            size = max(1, -(-count // parts))
-        summing = Summing(after, upto, size)
-        while True:
-            piece = partial(snapshot.read_range, source=source, after=after, upto=upto, limit=limits.COMPARE_ROWS_MAX)
-            rows = await self._read(piece, "reading rows")
-            summing.add(rows)
-            if len(rows) < limits.COMPARE_ROWS_MAX:
-                return summing.finish()
-            after = rows[-1][0]
+    async def ways(self) -> dict[str, str]:
+        """See the protocol."""
+        return {MD5: await self._read(digest.sample, "digesting a sample")}
+
+    async def fences(self, collection: Collection, ranges: Sequence[Range], size: int) -> list[list[Key]]:
+        """See the protocol. Other work is done between some and the next."""
+        source = await self._read(lambda connection: self._source(connection, collection), "reading the catalog")
+        found: list[list[Key]] = []
+        for after, upto in ranges:
+            start, fences, done = after, list[Key](), False
+            while not done:
+                look = partial(digest.fences, source=source, piece=(start, upto), size=size)
+                some, done = await self._read(look, "reading keys")
+                start = some[-1] if some else start
+                fences += some
+            found.append(fences)
+        return found
+
+    async def digests(self, collection: Collection, ranges: Sequence[Range], way: Way) -> Digests:
+        """See the protocol. The rows are read where the server cannot digest them."""
+
+        def work(connection: Connection) -> list[Digest] | None:
+            return digest.digests(connection, self._source(connection, collection), classes_of(collection), ranges, way)
+
+        taken, parts = await self._at_a_moment(work, "digesting rows", collection)
+        if parts is None:
+            return await super().digests(collection, ranges, way)
+        return Digests(tuple(parts), taken.position, taken.watermark)
+
+    async def hashes(self, collection: Collection, ranges: Sequence[Range], way: Way) -> list[dict[Key, int]]:
+        """See the protocol. The rows are read where the server cannot digest them."""
+
+        def work(connection: Connection) -> list[dict[Key, int]] | None:
+            return digest.hashes(connection, self._source(connection, collection), classes_of(collection), ranges, way)
+
+        _, found = await self._at_a_moment(work, "digesting rows", collection)
+        return await super().hashes(collection, ranges, way) if found is None else found
+
+    async def digests_of(self, collection: Collection, groups: Sequence[Sequence[Key]], way: Way) -> Digests:
+        """See the protocol. The rows are read where the server cannot digest them."""
+
+        def work(connection: Connection) -> list[Digest] | None:
+            return digest.digests_of(connection, self._source(connection, collection), classes_of(collection), groups, way)
+
+        taken, parts = await self._at_a_moment(work, "digesting rows", collection)
+        if parts is None:
+            return await super().digests_of(collection, groups, way)
+        return Digests(tuple(parts), taken.position, taken.watermark)
 
     async def clock(self) -> Micros:
         """See the protocol."""

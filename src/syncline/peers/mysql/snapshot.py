@@ -145,18 +145,31 @@ def rows_of(connection: Connection, source: Source, sql: bytes) -> list[tuple[Ke
 
 def read_keys(connection: Connection, source: Source, keys: Sequence[Key]) -> list[tuple[Key, Row]]:
     """The rows of single keys."""
+    found: list[tuple[Key, Row]] = []
+    for where in lookups(source, keys):
+        found += rows_of(connection, source, source.select.encode() + where)
+    wanted = set(keys)
+    return [pair for pair in dict(found).items() if pair[0] in wanted]
+
+
+def lookups(source: Source, keys: Sequence[Key]) -> Iterator[bytes]:
+    """The WHERE clauses that find these keys, some each; what they find besides is to be left out."""
     kinds = [source.types[place] for place in source.key_places]
     held = []
     for key in keys:
         with suppress(Unstorable):  # what cannot be stored is not there
-            held.append(b"(" + b",".join(map(literal, key, kinds)) + b")")
-    names = ", ".join(map(quote, source.key)).encode()
-    found: list[tuple[Key, Row]] = []
+            held.append(list(map(literal, key, kinds)))
+    names = [quote(name).encode() for name in source.key]
+    # MariaDB does not find texts of another character set among pairs
+    strange = len(names) > 1 and any(kind.charset not in ("", "utf8mb4") for kind in kinds)
     for start in range(0, len(held), _KEYS_MAX):
-        some = b",".join(held[start : start + _KEYS_MAX])
-        found += rows_of(connection, source, b"%s WHERE (%s) IN (%s)" % (source.select.encode(), names, some))
-    wanted = set(keys)
-    return [pair for pair in dict(found).items() if pair[0] in wanted]
+        some = held[start : start + _KEYS_MAX]
+        if strange:
+            each = (b" AND ".join(map(b"%s = %s".__mod__, zip(names, key, strict=True))) for key in some)
+            yield b" WHERE " + b" OR ".join(each)
+        else:
+            each = (b"(" + b",".join(key) + b")" for key in some)
+            yield b" WHERE (%s) IN (%s)" % (b", ".join(names), b",".join(each))
 
 
 def count_range(connection: Connection, source: Source, after: Key | None, upto: Key | None) -> int:

@@ -117,7 +117,8 @@ async def install(connection: Connection, place: Place, collections: Sequence[Co
         if state is None or renewed:
             await drop_slots(connection)
             await _begin_history(connection, incarnation)
-        await _bring_up_to_date(connection, place, collections, state.incarnation if state and not renewed else incarnation)
+        current = state.incarnation if state and not renewed else incarnation
+        await _bring_up_to_date(connection, place, collections, current, renewed=renewed)
     if state is None or renewed:
         await create_slot(connection, place, incarnation)
     identity = await read_identity(connection, place.peer)
@@ -148,10 +149,18 @@ async def _begin_history(connection: Connection, incarnation: str) -> None:
     await connection.execute(made.encode())
 
 
-async def _bring_up_to_date(connection: Connection, place: Place, collections: Sequence[Collection], incarnation: str) -> None:
+async def _bring_up_to_date(
+    connection: Connection, place: Place, collections: Sequence[Collection], incarnation: str, *, renewed: bool
+) -> None:
     layouts = await load_layouts(connection)
     wanted = {collection.name: collection for collection in collections}
     found = await catalogs(connection, place.schema, [one.table_at(place.peer) for one in collections])
+    if renewed:  # what was captured before is over; in a dump that was loaded elsewhere the tables have other numbers
+        oids = {table: entry.oid for table, entry in found.items()}
+        layouts = {
+            name: msgspec.structs.replace(layout, oid=oids.get(layout.name, layout.oid), widths=())
+            for name, layout in layouts.items()
+        }
     for name, layout in layouts.items():
         if name in wanted:
             _require_same_table(place, layout, wanted[name])

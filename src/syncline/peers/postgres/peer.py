@@ -5,13 +5,15 @@ One session reads, one writes, and every stream has one of its own.
 
 import asyncio
 import secrets
-import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import aclosing, asynccontextmanager, suppress
 from typing import Final, TypeVar, cast
 
+import psycopg
+
 from syncline.model import limits
 from syncline.model.block import Block
+from syncline.model.canonical import MD5, Way
 from syncline.model.change import Change, Transaction
 from syncline.model.errors import PeerBusy, PeerChanged, PeerUnreachable, PeerUnsafe, Problem
 from syncline.model.schema import Collection, Table
@@ -20,8 +22,8 @@ from syncline.model.value import Key, Row
 from syncline.model.words import counted
 from syncline.model.write import Batch
 from syncline.peers.asked import asking
-from syncline.peers.digest import Summing
-from syncline.peers.postgres import check, footprint, inspect, slot, snapshot
+from syncline.peers.digest import ReadsDigests, sample
+from syncline.peers.postgres import check, digest, footprint, inspect, slot, snapshot
 from syncline.peers.postgres.apply import Applier
 from syncline.peers.postgres.capture import Capture, Recent
 from syncline.peers.postgres.connect import Connection, Place, errors, open_session, parse_url
@@ -29,7 +31,7 @@ from syncline.peers.postgres.features import FEATURES, STATE
 from syncline.peers.postgres.kept import read_kept
 from syncline.peers.postgres.layout import load_layouts
 from syncline.peers.postgres.pulse import Watch, sever
-from syncline.peers.protocol import Applied, Chunk, Digest, Identity, Kept
+from syncline.peers.protocol import Applied, Chunk, Digest, Digests, Identity, Kept, Range
 
 _T = TypeVar("_T")
 _SETTLE_SECONDS: Final = 10.0
@@ -38,7 +40,7 @@ _AGAIN_SECONDS: Final = 0.1
 _HEAR_SECONDS: Final = 1.0
 
 
-class PostgresPeer:
+class PostgresPeer(ReadsDigests):
     """See the protocol, syncline.peers.protocol.Peer."""
 
     def __init__(self, name: str, place: Place) -> None:
@@ -51,12 +53,14 @@ class PostgresPeer:
         self._applier: Applier | None = None
         self._captures: set[Capture] = set()
         self._recent = Recent()
+        self._algorithms: dict[str, str] | None = None
 
     # -- coming and going -------------------------------------------------------------------------------------------------
 
     async def connect(self) -> Identity:
         """See the protocol."""
         await self.close()
+        self._algorithms = None
         self._reader = await open_session(self.place)
         self._writer = await open_session(self.place)
         return await self._read(lambda connection: footprint.read_identity(connection, self.name), "connecting")
@@ -284,25 +288,70 @@ class PostgresPeer:
             await asyncio.sleep(_LOOK_SECONDS)
         return self._recent.unseen(taken.position.major, taken.is_visible)
 
-    async def digest(self, collection: Collection, after: Key | None, upto: Key | None, parts: int) -> list[Digest]:
-        """See the protocol. Every row is read, in pieces; other work goes on between them."""
-        source = await self._read(lambda one: snapshot.source_of(one, self.place, collection), "reading the catalog")
-        size = sys.maxsize
-        if parts > 1:
-            count = await self._read(lambda one: snapshot.count_range(one, source, after, upto), "counting rows")
-            size = max(1, -(-count // parts))
-        summing = Summing(after, upto, size)
-        while True:
-            rows = await self._read(self._piece(source, after, upto), "reading rows")
-            summing.add(rows)
-            if len(rows) < limits.COMPARE_ROWS_MAX:
-                return summing.finish()
-            after = rows[-1][0]
-
     def _piece(
         self, source: snapshot.Source, after: Key | None, upto: Key | None
     ) -> Callable[[Connection], Awaitable[list[tuple[Key, Row]]]]:
         return lambda one: snapshot.read_range(one, source, after, upto, limits.COMPARE_ROWS_MAX)
+
+    # -- digests ----------------------------------------------------------------------------------------------------------
+
+    async def ways(self) -> dict[str, str]:
+        """See the protocol. What the server cannot compute is read."""
+        return {MD5: sample()} | await self._able()
+
+    async def fences(self, collection: Collection, ranges: Sequence[Range], size: int) -> list[list[Key]]:
+        """See the protocol."""
+        _, found = await self._inside(collection, lambda one, source: digest.fences(one, source, ranges, size))
+        return found
+
+    async def digests(self, collection: Collection, ranges: Sequence[Range], way: Way) -> Digests:
+        """See the protocol."""
+        if way.algorithm not in await self._able():
+            return await super().digests(collection, ranges, way)
+        taken, parts = await self._inside(collection, lambda one, source: digest.digests(one, source, collection, ranges, way))
+        return Digests(tuple(parts), taken.position, taken.watermark)
+
+    async def hashes(self, collection: Collection, ranges: Sequence[Range], way: Way) -> list[dict[Key, int]]:
+        """See the protocol."""
+        if way.algorithm not in await self._able():
+            return await super().hashes(collection, ranges, way)
+        _, found = await self._inside(collection, lambda one, source: digest.hashes(one, source, collection, ranges, way))
+        return found
+
+    async def digests_of(self, collection: Collection, groups: Sequence[Sequence[Key]], way: Way) -> Digests:
+        """See the protocol."""
+        if way.algorithm not in await self._able():
+            return await super().digests_of(collection, groups, way)
+
+        async def work(plain: bool) -> tuple[snapshot.Moment, list[Digest]]:
+            return await self._inside(
+                collection, lambda one, source: digest.digests_of(one, source, collection, groups, way, plain=plain)
+            )
+
+        try:
+            taken, parts = await work(False)
+        except PeerUnsafe as error:
+            if not isinstance(error.__cause__, psycopg.DataError | psycopg.IntegrityError | psycopg.errors.UndefinedFunction):
+                raise
+            taken, parts = await work(True)  # its type refuses a key, or has no equality
+        return Digests(tuple(parts), taken.position, taken.watermark)
+
+    async def _able(self) -> dict[str, str]:
+        """The algorithms that the server computes, with samples."""
+        if self._algorithms is None:
+            self._algorithms = await self._read(digest.algorithms, "asking how it digests")
+        return self._algorithms
+
+    async def _inside(
+        self, collection: Collection, work: Callable[[Connection, snapshot.Source], Awaitable[_T]]
+    ) -> tuple[snapshot.Moment, _T]:
+        """Have the server compute something of a collection, with the moment of its snapshot."""
+
+        async def within(connection: Connection) -> tuple[snapshot.Moment, _T]:
+            async with self._snapshot(connection) as taken:
+                return taken, await work(connection, await snapshot.source_of(connection, self.place, collection))
+
+        return await self._read(within, "digesting rows")
 
     async def clock(self) -> Micros:
         """See the protocol."""

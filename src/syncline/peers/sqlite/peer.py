@@ -7,7 +7,6 @@ as few and wide statements, during which SQLite works without the interpreter.
 import asyncio
 import secrets
 import sqlite3
-import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -16,6 +15,7 @@ from functools import partial
 from typing import TypeVar
 
 from syncline.model import limits
+from syncline.model.canonical import Way
 from syncline.model.change import Transaction
 from syncline.model.errors import PeerBusy, PeerChanged, PeerFull, PeerUnreachable, PeerUnsafe, Problem
 from syncline.model.schema import Collection, Table
@@ -23,9 +23,9 @@ from syncline.model.stamp import Micros, Offset, Position
 from syncline.model.value import Key
 from syncline.model.words import counted
 from syncline.model.write import Batch
-from syncline.peers.digest import Summing
-from syncline.peers.protocol import Applied, Chunk, Digest, Identity, Kept
-from syncline.peers.sqlite import check, footprint, inspect, snapshot
+from syncline.peers.digest import ReadsDigests
+from syncline.peers.protocol import Applied, Chunk, Digest, Digests, Identity, Kept, Range
+from syncline.peers.sqlite import check, digest, footprint, inspect, snapshot
 from syncline.peers.sqlite.apply import Applier
 from syncline.peers.sqlite.capture import Capture, patiently
 from syncline.peers.sqlite.connect import (
@@ -61,7 +61,7 @@ class _Open:
         self.reader.close()
 
 
-class SqlitePeer:
+class SqlitePeer(ReadsDigests):
     """See the protocol, syncline.peers.protocol.Peer."""
 
     def __init__(self, name: str, place: Place, poll_seconds: float = limits.POLL_SECONDS) -> None:
@@ -236,23 +236,40 @@ class SqlitePeer:
 
         return await self._read(work)
 
-    async def digest(self, collection: Collection, after: Key | None, upto: Key | None, parts: int) -> list[Digest]:
-        """See the protocol. Every row is read, in pieces; other work goes on between them."""
-        source = await self._read(lambda connection: snapshot.source_of(connection, collection, self.name))
-        size = sys.maxsize
-        if parts > 1:
-            count = await self._read(lambda connection: snapshot.count_range(connection, source, after, upto))
-            size = max(1, -(-count // parts))
-        summing = Summing(after, upto, size)
-        while True:
-            read = partial(snapshot.read_range, source=source, after=after, upto=upto, limit=limits.CAPTURE_ROWS_MAX)
-            found = await self._read(read)
-            rows = snapshot.with_keys(collection, source, found.rows)
-            summing.add(rows)
-            if found.whole and len(rows) < limits.CAPTURE_ROWS_MAX:
-                return summing.finish()
-            after = rows[-1][0]
+    async def fences(self, collection: Collection, ranges: Sequence[Range], size: int) -> list[list[Key]]:
+        """See the protocol. Other work is done between some and the next."""
+        found: list[list[Key]] = []
+        for after, upto in ranges:
+            start, fences, done = after, list[Key](), self._is_to_be_created()
+            while not done:
+                look = partial(digest.fences, peer=self.name, collection=collection, piece=(start, upto), size=size)
+                some, done = await self._at_a_moment(look)
+                start = some[-1] if some else start
+                fences += some
+                await asyncio.sleep(0)
+            found.append(fences)
+        return found
+
+    async def digests(self, collection: Collection, ranges: Sequence[Range], way: Way) -> Digests:
+        """See the protocol. Many rows are read in pieces, each of a moment of its own: the position is the first one's."""
+        if self._is_to_be_created():
+            return Digests((Digest(0, 0),) * len(ranges), Position(0), 0)
+        found: list[Digests] = []
+        left = digest.Asked(ranges)
+        while not found or left.ranges:
+            look = partial(digest.digest_some, peer=self.name, collection=collection, asked=left, way=way)
+            some, left = await self._at_a_moment(look)
+            found.append(some)
             await asyncio.sleep(0)
+        parts = tuple(part for some in found for part in some.parts)
+        return Digests(parts, found[0].position, found[0].watermark)
+
+    async def digests_of(self, collection: Collection, groups: Sequence[Sequence[Key]], way: Way) -> Digests:
+        """See the protocol."""
+        if self._is_to_be_created():
+            return Digests((Digest(0, 0),) * len(groups), Position(0), 0)
+        look = partial(digest.digests_of, peer=self.name, collection=collection, groups=groups, way=way)
+        return await self._at_a_moment(look)
 
     async def clock(self) -> Micros:
         """See the protocol. A file has no clock of its own: this is its host's, as triggers read it."""
@@ -272,6 +289,15 @@ class SqlitePeer:
     async def _read(self, work: Callable[[sqlite3.Connection], _T]) -> _T:
         reader = self._opened().reader
         return await patiently(self.place, self._poll_seconds, lambda: work(reader))
+
+    async def _at_a_moment(self, work: Callable[[sqlite3.Connection], _T]) -> _T:
+        """Read in one snapshot."""
+
+        def inside(connection: sqlite3.Connection) -> _T:
+            with snapshot.snapshot(connection):
+                return work(connection)
+
+        return await self._read(inside)
 
     async def _write(self, work: Callable[[sqlite3.Connection], _T], doing: str) -> _T:
         opened = self._opened()

@@ -62,6 +62,7 @@ class Books:
             if one.kind is Kind.PEER and (one.body or {}).get("stage"):
                 self._stages[one.peer].append((one.offset, str((one.body or {})["stage"])))
         self._overruled = self._lost_deletes()
+        self.brought = self._brought_back()
         self._fills = self._filled()
 
     def _without_absorbed(self, ledger: Ledger) -> Ledger:
@@ -92,7 +93,8 @@ class Books:
             if stage in ("stale", "new", "left") and out is None:
                 out, told = entry.offset, []
             elif stage == "joining":
-                told.append((entry.body or {}).get("since") is not None)
+                returns = (entry.body or {}).get("rejoining") and (entry.body or {}).get("since") is not None
+                told.append(bool(returns))
             elif stage == "live" and out is not None:
                 yield (peer, *self._around(peer, out, entry.offset), told == [True])
                 out = None
@@ -196,6 +198,21 @@ class Books:
             for change in entry.changes:
                 kept[change.collection, change.key] |= sides(change)
         return kept
+
+    def _brought_back(self) -> set[tuple[Where, Value]]:
+        """Values in rows that only a peer had that had been in before and joined again as at first: they count as its own."""
+        found: set[tuple[Where, Value]] = set()
+        first: dict[str, bool] = {}  # by peer: whether its join takes all its rows for its own, though it was in before
+        for entry in self.entries:
+            body = entry.body or {}
+            if entry.kind is Kind.PEER and body.get("stage") == "joining":
+                first[entry.peer] = entry.peer in first and not body.get("rejoining")
+            elif entry.kind is Kind.PEER and body.get("stage") == "live":
+                first[entry.peer] = False
+            elif first.get(entry.peer) and entry.kind is Kind.CHANGE and is_join(entry):
+                alone = (change for change in entry.changes if change.before is None)
+                found.update(((one.collection, one.key), value) for one in alone for value in one.after or ())
+        return found
 
     def _lost_deletes(self) -> set[tuple[Where, Offset]]:
         """The deletes that a conflict record says did not stand: the key, and the entry that held the delete."""

@@ -91,7 +91,7 @@ def check_resurrected(books: Books, states: States) -> list[Violation]:
     found: list[Violation] = []
     for where, value in sorted(standing, key=repr):
         write = writes.get((where, value))
-        if write is None or write[0].early or value in books.kept[where]:
+        if write is None or write[0].early or value in books.kept[where] or (where, value) in books.brought:
             continue
         acked, order, _, place = write
         for delete, rank, target in deletes:

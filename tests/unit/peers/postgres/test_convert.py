@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from tests.servers.postgres import shared
 from tests.unit.peers.postgres.database import changes, database, story
 
-from syncline.model.codec import digest_row
+from syncline.model.codec import encode_row
 from syncline.model.forms import READERS
 from syncline.model.value import INT64_MAX, INT64_MIN, Tagged, Value, real
 from syncline.model.write import Batch, Op, Write
@@ -95,7 +95,7 @@ def test_d1_d3_d4_d5_d7_d8_d9_d13_d14_d15_d16_d17_d18_d19_d22_d26_d31_d45_d49_ev
             done = await peer.apply(Batch(1, (write,), len(rows)))
             assert done.refused == ()
             again = dict((await peer.chunk(found["two"], None, 10_000)).rows)
-            assert [digest_row(row) for row in again.values()] == [digest_row(row) for row in rows]
+            assert [encode_row(row) for row in again.values()] == [encode_row(row) for row in rows]
             assert base.run("SELECT count(*) FROM one JOIN two USING (id) WHERE one::text <> two::text") == [(1,)], (
                 "only what numeric without a scale shows beyond its value: 1.10"
             )

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from tests.unit.peers.sqlite.office import office, run
 
+from syncline.model.canonical import Way
 from syncline.model.limits import GROUP_ROWS_MAX, VALUE_BYTES_MAX
 from syncline.model.schema import Collection
 from syncline.model.value import Tagged
@@ -67,7 +68,7 @@ def test_s4_many_large_rows_are_read_in_bounded_pieces(tmp_path: Path) -> None:
             assert 0 < len(chunk.rows) < 50
             assert not chunk.done
             assert len((await here.peer.rows(T, [(n,) for n in range(60)])).rows) == 60
-            (piece,) = await here.peer.digest(T, None, None, 1)
+            (piece,) = (await here.peer.digests(T, [(None, None)], Way())).parts
             assert piece.count == 60
 
     run(story())

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from tests.unit.peers.sqlite.captured import CapturedFile, replay
 from tests.unit.peers.sqlite.office import office, run
 
+from syncline.model.canonical import Way
 from syncline.model.schema import Collection
 from syncline.peers.sqlite.features import quote
 
@@ -66,7 +67,7 @@ def test_d40_x4_a_name_works_from_setup_to_teardown(tmp_path: Path, name: str) -
             await here.apply(here.upsert(("d", 4, 4)), first, counted)
             assert await here.rows() == {("a",): ("a", 5, 1), ("c",): ("c", 7, 2), ("d",): ("d", 4, 4)}
             assert dict((await here.peer.rows(shape, [("d",)])).rows) == {("d",): ("d", 4, 4)}
-            (piece,) = await here.peer.digest(shape, ("a",), ("c",), 1)
+            (piece,) = (await here.peer.digests(shape, [(("a",), ("c",))], Way())).parts
             assert piece.count == 1
             await here.apply(here.delete(("a",), ("c",), ("d",)))
             assert await here.rows() == {}

@@ -1,0 +1,104 @@
+"""Whether a copy is in sync, as far as it was compared: never more than the proofs in the log say. Pure."""
+
+from collections import Counter
+from collections.abc import Sequence
+from enum import StrEnum
+from typing import Any, Final, NamedTuple
+
+from syncline.engine.proofs import Proven
+from syncline.engine.state import State
+from syncline.hub.moments import when
+from syncline.model.proof import Incident
+from syncline.model.words import counted, lasted
+
+Report = dict[str, Any]
+STALLED_PROOFS: Final = 3  # so many proofs may fail to move before that is an alarm
+STALLED_SECONDS: Final = 30.0  # at least
+
+
+class Standing(StrEnum):
+    """What is known of one copy. Only IN_SYNC says that it is equal, and only through its offset."""
+
+    IN_SYNC = "in sync"  # compared through the last change
+    MOVING = "moving"  # compared up to some offset; what came since will be, soon
+    STALLED = "stalled"  # what came since should have been compared by now
+    DRIFT = "drift"  # rows differ though nothing is under way
+    UNPROVEN = "unproven"  # not compared yet
+    AWAY = "away"  # it cannot be looked at now, so nobody knows
+
+
+class Away(NamedTuple):
+    """Why a copy cannot be looked at; whether that is an alarm, or somebody wanted it so."""
+
+    cause: str
+    alarm: bool = True
+
+
+def standing(
+    state: State,
+    peer: str,
+    collection: str,
+    *,
+    waits: float = 0.0,
+    every: float = 0.0,
+    why: str = "",
+    scanned: str = "",
+    away: Away | None = None,
+    uncaptured: int = 0,
+) -> Report:
+    """One collection at one peer. `waits`: for how long something changed is not proven, in seconds; `every`: between proofs.
+
+    `why`: what kept the last proof from moving. `scanned`: how far a full comparison has come. Without a hub: `every` 0.
+    `uncaptured`: changes there that no hub has seen.
+    """
+    known = state.proofs.of(collection)
+    through = known.through.get(peer)
+    incidents = state.proofs.open(collection)
+    late = bool(every) and waits > max(STALLED_PROOFS * every, STALLED_SECONDS)
+    cause, alarm = "", False
+    if any(peer in one.peers or not one.peers for one in incidents):
+        found, alarm, cause = Standing.DRIFT, True, _differ(incidents)
+    elif away is not None:
+        found, alarm, cause = Standing.AWAY, away.alarm, away.cause
+    elif incidents:
+        found, cause = Standing.MOVING, f"rows at {' and '.join(incidents[0].peers)} differ"
+    elif through is None:
+        found, cause = Standing.UNPROVEN, scanned or why or _why_unproven(known, peer)
+        alarm = late and not scanned
+    elif uncaptured:
+        found, cause = Standing.MOVING, f"{counted(uncaptured, 'change')} there that no hub has captured"
+    elif through >= state.data:
+        found = Standing.IN_SYNC
+    elif late:
+        found, alarm = Standing.STALLED, True
+        cause = why or f"nothing was compared for {lasted(waits)}, though there were changes"
+    else:
+        found = Standing.MOVING
+        cause = "" if every else "no hub runs"
+    return {
+        "standing": found.value,
+        "alarm": alarm,
+        "cause": cause or None,
+        "through": through,
+        "compared": known.compared.get(peer),
+        "compared_at": when(known.last.time) if known.last is not None and peer in known.last.peers else None,
+        "full_at": when(known.fulls[peer]) if peer in known.fulls else None,
+        "incidents": [one.id for one in incidents],
+    }
+
+
+def _differ(incidents: Sequence[Incident]) -> str:
+    """How many rows, and why, as far as that is one thing."""
+    rows = f"{counted(sum(one.count for one in incidents), 'row')} differed when last compared"
+    if len({one.cause for one in incidents}) == 1:
+        return f"{rows}: {incidents[0].why}"
+    causes = Counter({one.cause: 0 for one in incidents})
+    for one in incidents:
+        causes[one.cause] += one.count
+    return f"{rows}: {', '.join(f'{count:,} {cause}' for cause, count in causes.items())}"
+
+
+def _why_unproven(known: Proven, peer: str) -> str:
+    if known.last is not None and peer in known.last.peers:
+        return "; ".join(f"{count} {state}" for state, count in known.last.unequal.items() if count)
+    return "it was not compared yet"

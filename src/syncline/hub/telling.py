@@ -1,0 +1,80 @@
+"""What the log told last of rows, and what a repair makes of copies that differ, given that."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from functools import partial
+
+from syncline.compare.repair import Facts, Outcome, RepairPolicy, Told, propose
+from syncline.engine.closing import closing
+from syncline.engine.core import Plan
+from syncline.hub.pipeline import Readable
+from syncline.merge import copies
+from syncline.merge.copies import merge_copies, whole
+from syncline.model.change import Change, change_of
+from syncline.model.entry import Entry
+from syncline.model.errors import LogError
+from syncline.model.schema import Collection
+from syncline.model.space import Direction
+from syncline.model.stamp import Micros
+from syncline.model.value import Key, Row
+
+Rows = Mapping[str, Row | None]
+Decide = Callable[[Collection, Key, Rows, Told | None], Outcome]
+
+
+async def told_of(log: Readable, collection: str, keys: Set[Key]) -> dict[Key, Told]:
+    """What the log, as far as it is still there, told last of each key; a row that went to one peer alone is no younger."""
+    while True:
+        floor = log.floor
+        found: dict[Key, Told] = {}
+        try:
+            async with closing(log.read(floor)) as frames:
+                async for entries in frames:
+                    for entry in (one for one in entries if one.is_data):
+                        for change, time in _changes(entry, collection, keys):
+                            known = found.get(change.key)
+                            age = known.time if entry.to and known is not None else time
+                            found[change.key] = Told(whole(change), age, entry.offset)
+                        _take_back(entry, collection, found)
+            return found
+        except LogError:
+            if log.floor == floor:  # else it was trimmed meanwhile
+                raise
+
+
+def _take_back(entry: Entry, collection: str, found: dict[Key, Told]) -> None:
+    """An undo that leaves peers their own rows: the log's last word is what it was before the repair, if it had one."""
+    for change, word in zip(entry.changes, (entry.body or {}).get("words", ()), strict=False):
+        if change.collection == collection and change.key in found:
+            row = tuple(word[0]) if word and word[0] is not None else None
+            found[change.key] = found[change.key]._replace(row=row, known=bool(word))
+
+
+def _changes(entry: Entry, collection: str, keys: Set[Key]) -> Iterator[tuple[Change, Micros]]:
+    """An entry's changes of these keys, and when their values were written. Of blocks, only these rows are made."""
+    for block in entry.blocks:
+        if block.collection == collection and not keys.isdisjoint(block.keys):
+            for place in sorted([place for key in keys & set(block.keys) for place in block.places(key)]):
+                yield change_of(block, place), block.time(place, entry.time)
+    for change in () if entry.blocks else entry.changes:
+        if change.key in keys and change.collection == collection:
+            yield change, (change.verdict.time if change.verdict is not None else 0) or entry.time
+
+
+def by_policy(plan: Plan, policy: RepairPolicy) -> Decide:
+    """What this policy makes of a key."""
+
+    def decide(collection: Collection, key: Key, rows: Rows, told: Told | None) -> Outcome:
+        silent = [name for name in rows if collection.name in plan.only(name, Direction.RECEIVE)]
+        merge = partial(_merged, plan, collection.name, key, rows, told, silent)
+        return propose(collection.name, key, rows, policy, Facts(told, silent, merge))
+
+    return decide
+
+
+def _merged(
+    plan: Plan, name: str, key: Key, rows: Rows, told: Told | None, silent: Sequence[str], authority: str | None
+) -> Change:
+    """By the field policies and the collection's own authority, or with this peer's row standing."""
+    first = plan.authority.get(name, "") if authority is None else authority
+    last = copies.Told(told.row) if told is not None and told.known else None
+    return merge_copies(plan.book[name], key, rows, authority=first, told=last, silent=silent)
