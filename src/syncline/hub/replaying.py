@@ -11,6 +11,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any, Final
 
+from syncline.compare.explained import fits
 from syncline.config.load import address_now
 from syncline.engine.closing import closing
 from syncline.engine.core import Engine
@@ -26,7 +27,7 @@ from syncline.model.limits import INGEST_ROWS_MAX, REPLAY_BYTES_MAX, REPLAY_PIEC
 from syncline.model.schema import Collection
 from syncline.model.space import Direction, Space
 from syncline.model.stamp import Offset
-from syncline.model.value import ABSENT, Key, Row, pad, show_key
+from syncline.model.value import Key, Row, show_key
 from syncline.model.words import counted
 from syncline.peers.protocol import Peer
 from syncline.peers.registry import open_peer
@@ -164,7 +165,7 @@ async def _give(
             row, brought = view.row if view is not None else held[key], there.get(key)
             if view is not None and view.touched(session.name) > mine.watermark and not final:
                 again.append(key)
-            elif not _same(row, brought):
+            elif not fits(row, brought):
                 fills.append(Change(collection.name, key, brought, row))
         entries = [Entry(offset, Kind.FILL, time=engine.clock.now(), changes=tuple(fills), to=session.name)] if fills else []
         for entry in entries:
@@ -173,13 +174,6 @@ async def _give(
 
     made = await engine.ingest.command(build)
     return again, made
-
-
-def _same(row: Row | None, brought: Row | None) -> bool:
-    """Whether a peer has the log's row; what the log was not sent does not count."""
-    if row is None or brought is None:
-        return row is brought
-    return all(mine is ABSENT or mine == its for mine, its in zip(row, pad(brought, len(row)), strict=False))
 
 
 # -- a copy of an offset ----------------------------------------------------------------------------------------------------
@@ -242,7 +236,7 @@ async def _differing(engine: Engine, peer: Peer, spills: Spills, since: Offset) 
             there = dict((await peer.rows(engine.plan.collections[name], list(piece))).rows)
             for key, (told, past) in piece.items():
                 brought = there.get(key)
-                if not (_same(told.row, brought) or _was(past, brought)):
+                if not (fits(told.row, brought) or _was(past, brought)):
                     strange += 1
                     first = first or f"{name} {show_key(key)}"
                 found[name, key] = Change(name, key, brought, told.row)
@@ -257,7 +251,7 @@ async def _differing(engine: Engine, peer: Peer, spills: Spills, since: Offset) 
 
 def _was(past: Past, brought: Row | None) -> bool:
     """Whether this is the row that the log's first change since then replaced, as far as it tells."""
-    return bool(past.lost) or _same(past.row, brought)
+    return bool(past.lost) or fits(past.row, brought)
 
 
 def _better_join(name: str, what: str, why: str) -> UsageError:
@@ -282,7 +276,7 @@ def _enter(
         for change in (*listed, *(Change(collection, key, None, None) for key in late)):
             view = engine.window.view(collection, change.key)
             row = view.row if view is not None else change.after
-            if not _same(row, change.before) or change.key in late:
+            if not fits(row, change.before) or change.key in late:
                 fills.append(Change(collection, change.key, change.before, row))
     for start in range(0, len(fills), INGEST_ROWS_MAX):
         some = tuple(fills[start : start + INGEST_ROWS_MAX])

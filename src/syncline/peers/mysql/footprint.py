@@ -46,8 +46,12 @@ def ours(connection: Connection) -> list[str]:
 
 
 def exists(connection: Connection) -> bool:
-    """Whether a footprint is there."""
-    return STATE in ours(connection)
+    """Whether a footprint is there.
+
+    Every CREATE TABLE commits, the first rows follow together: tables without any row are what a crash left of a setup.
+    """
+    names = ours(connection)
+    return STATE in names and any(fetch(connection, f"SELECT 1 FROM {name} LIMIT 1") for name in names)
 
 
 def read_state(connection: Connection, server: Server, peer: str) -> State | None:
@@ -92,9 +96,8 @@ def install(
     What a crash left half done, or a history that broke, gets a new incarnation: whoever knows the old one was told before.
     Raises PeerChanged when a table that is captured is not the one it was.
     """
-    left = ours(connection)
-    fresh = STATE not in left
-    if set(left) != OURS:
+    fresh = not exists(connection)
+    if set(ours(connection)) != OURS:
         for statement in _TABLES:
             connection.query(statement)
     known = fetch(connection, f"SELECT incarnation FROM {STATE}")
