@@ -10,7 +10,7 @@ FUNCTION_LINES_MAX: Final = 70
 DOCSTRING_LINES_MAX: Final = 15
 BANNED_NAMES: Final = frozenset({"utils", "common", "helpers", "manager", "base", "util", "helper", "managers", "misc"})
 
-PURE_FOLDERS: Final = frozenset({"merge", "mapping", "compare", "model"})
+PURE_FOLDERS: Final = frozenset({"merge", "mapping", "compare", "model", "observe"})
 IMPURE_MODULES: Final = frozenset(
     {"apsw", "asyncio", "io", "os", "pathlib", "random", "secrets", "shutil", "socket", "sqlite3"}
     | {"subprocess", "tempfile", "threading", "time"}

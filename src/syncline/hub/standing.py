@@ -84,6 +84,7 @@ def standing(
         "compared_at": when(known.last.time) if known.last is not None and peer in known.last.peers else None,
         "full_at": when(known.fulls[peer]) if peer in known.fulls else None,
         "incidents": [one.id for one in incidents],
+        "drift_rows": sum(one.count for one in incidents),
     }
 
 
