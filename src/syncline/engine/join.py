@@ -2,7 +2,8 @@
 
 A range is read at a live peer and at the joining one; once the log has both histories up to those reads, the outcome is
 appended in log order: so a fill is always the then-current row, and a streamed change is never overwritten by an older one.
-Rows not compared yet are not written at the joining peer. Progress is in the log, so a crash resumes at the last range.
+Rows not compared yet are not written at the joining peer. Some collections are brought in side by side, each one range after
+the other, and after those that its foreign keys refer to. Progress is in the log, so a crash resumes at the last ranges.
 See docs/decisions/0004.
 """
 
@@ -14,11 +15,13 @@ from syncline.engine.closing import closing
 from syncline.engine.identity import continues, knows_its_own
 from syncline.engine.ingest import Ingest
 from syncline.engine.memory import Memory
-from syncline.engine.progress import RANGES_AHEAD, Member, Progress, ReferenceLost
+from syncline.engine.progress import Member, Progress, ReferenceLost, pin_of
 from syncline.engine.range_merge import Own, RangeRows, Where, merge_range
 from syncline.engine.range_read import RangeRead, note, since, without
 from syncline.engine.range_reader import RangeReader
+from syncline.engine.several import several
 from syncline.engine.state import PeerRecord, Stage, State
+from syncline.mapping.parents import parents_first
 from syncline.merge.policy import RuleBook
 from syncline.merge.transact import settle
 from syncline.merge.window import Window
@@ -27,6 +30,7 @@ from syncline.model.entry import Entry, Kind
 from syncline.model.errors import PeerError, PeerUnreachable
 from syncline.model.event import Event, Listener
 from syncline.model.key import order
+from syncline.model.limits import JOIN_COLLECTIONS_MAX
 from syncline.model.schema import Collection
 from syncline.model.stamp import Micros, Offset, Position
 from syncline.model.value import Key, Row
@@ -36,7 +40,7 @@ LOOK_SECONDS = 0.1  # between two looks for a peer to read from
 
 
 class Joiner:
-    """All joins of a space, one at a time per peer."""
+    """All joins of a space: one at a time per peer, of several collections at once."""
 
     def __init__(
         self,
@@ -92,7 +96,7 @@ class Joiner:
     # -- the joining peer's own writes, seen by ingest ----------------------------------------------------------------------
 
     def admit(self, name: str, transaction: Transaction, changes: tuple[Change, ...]) -> tuple[Change, ...]:
-        """The changes of rows that are joined already. Others are in the ranges to come, or wait for the one being read."""
+        """The changes of rows that are joined already. Others are in ranges to come, or wait for one being read."""
         progress = self._of(name)
         kept: list[Change] = []
         held: list[Change] = []
@@ -104,8 +108,12 @@ class Joiner:
         late = Transaction(name, transaction.position, transaction.context, transaction.time, tuple(held))
         if held:
             progress.hear(late)
-        if held and progress.reading:
-            progress.waiting.append((late, self._ingest.time_of(transaction, self.members[name].clock_offset)))
+        for collection in dict.fromkeys([change.collection for change in held]):
+            ranges = progress.of(collection)
+            if ranges.reading:
+                own = tuple([change for change in held if change.collection == collection])
+                part = Transaction(name, transaction.position, transaction.context, transaction.time, own)
+                ranges.waiting.append((part, self._ingest.time_of(transaction, self.members[name].clock_offset)))
         return changes if not held else tuple(kept)
 
     def is_unjoined(self, peer: str, where: Where) -> bool:
@@ -134,14 +142,11 @@ class Joiner:
         try:
             await self._recall(member, record, progress)
             await self._recall_deletes(member.name, record, progress.own)
-            for name, collection in self._collections.items():
-                if name not in record.joined:
-                    await self._join_collection(member, collection, record, progress)
+            await self._join_collections(member, record, progress)
             await self._ingest.command(
                 lambda offset: [Entry(offset, Kind.PEER, member.name, time=self._clock.now(), body={"stage": Stage.LIVE.value})]
             )
         finally:
-            self._window.pins.pop(member.name, None)
             self._progress.pop(member.name, None)
         self._emit(Event("peer.joined", member.name))
 
@@ -172,31 +177,50 @@ class Joiner:
                         gone = ((change.collection, change.key) for change in entry.changes if change.after is None)
                         own.removed.update(where for where in gone if self.is_unjoined(name, where))
 
+    async def _join_collections(self, member: Member, record: PeerRecord, progress: Progress) -> None:
+        """What is left of them, parents before those that refer to them: a peer may refuse a row whose parent it lacks."""
+        after = parents_first(list(self._collections), [one.parents for one in self.members.values()])
+        left = [name for name in self._collections if name not in record.joined]
+
+        async def join(name: str) -> None:
+            await self._join_collection(member, self._collections[name], record, progress)
+
+        await several(left, after, JOIN_COLLECTIONS_MAX, join)
+
     async def _join_collection(self, member: Member, collection: Collection, record: PeerRecord, progress: Progress) -> None:
-        rows, total, lost = 0, 0, ""
-        while collection.name not in record.joined:
-            if len(progress.ends) == RANGES_AHEAD:
-                await member.wait_delivered(progress.ends[0])
-            reference = await self._reference(member, collection.name, avoid=lost)
-            try:
-                total = total or await _estimate(reference, collection)
-                read = await self._reader.read(member, reference, collection, record, progress)
-            except ReferenceLost as error:
-                lost = reference.name
-                self._emit(
-                    Event("join.reference_lost", member.name, collection.name, detail={"reference": lost, "why": str(error)})
-                )
-                await asyncio.sleep(LOOK_SECONDS)
-                continue
-            made = await self._ingest.command(
-                lambda offset, read=read: self._build(offset, member, collection, read, progress)  # type: ignore[misc]
-            )
-            if not made:
-                continue  # it has to be read again
-            progress.ends.append(made[-1].offset)
-            rows += len(read.theirs.rows)
-            detail = {"done": rows, "total": rows if read.upto is None else max(total, rows)}
-            self._emit(Event("join.progress", member.name, collection.name, count=len(read.theirs.rows), detail=detail))
+        name, rows, total, lost = collection.name, 0, 0, ""
+        while name not in record.joined:
+            async with progress.room(member):
+                reference = await self._reference(member, name, avoid=lost)
+                try:
+                    total = total or await _estimate(reference, collection)
+                    read = await self._join_range(member, reference, collection, record, progress)
+                except ReferenceLost as error:
+                    read, lost = None, reference.name
+                    self._emit(Event("join.reference_lost", member.name, name, detail={"reference": lost, "why": str(error)}))
+                    await asyncio.sleep(LOOK_SECONDS)
+            if read is not None:
+                rows += len(read.theirs.rows)
+                detail = {"done": rows, "total": rows if read.upto is None else max(total, rows)}
+                self._emit(Event("join.progress", member.name, name, count=len(read.theirs.rows), detail=detail))
+
+    async def _join_range(
+        self, member: Member, reference: Member, collection: Collection, record: PeerRecord, progress: Progress
+    ) -> RangeRead | None:
+        """Read the next range and append what becomes of it; None if it has to be read again. Raises ReferenceLost."""
+        try:
+            read = await self._reader.read(member, reference, collection, record, progress)
+            made = await self._ingest.command(lambda offset: self._build(offset, member, collection, read, progress))
+        finally:
+            self._end_range(member.name, collection.name, progress)  # however it ended, nothing is kept for it
+        if not made:
+            return None
+        progress.ends.append(made[-1].offset)
+        return read
+
+    def _end_range(self, name: str, collection: str, progress: Progress) -> None:
+        self._window.pins.pop(pin_of(name, collection), None)
+        progress.of(collection).end()
 
     async def _reference(self, member: Member, collection: str, *, avoid: str) -> Member:
         """A peer to read the space's rows from; not the one that has just failed, if there is another.
@@ -231,13 +255,15 @@ class Joiner:
 
         def build(offset: Offset) -> list[Entry]:
             others = [one for one in self._state.peers.values() if one.name != name]
-            if any(one.footing is Stage.LIVE or (one.footing is Stage.JOINING and one.alone) for one in others):
-                return []
+            if record.alone or any(one.footing is Stage.LIVE or (one.footing is Stage.JOINING and one.alone) for one in others):
+                return []  # it is known, of another collection's range; or another one does so
             return [Entry(offset, Kind.PEER, name, time=self._clock.now(), body={"alone": True})]
 
         if not record.rejoining or self._has_seed(name):
             return False
-        return record.alone or bool(await self._ingest.command(build))
+        if not record.alone:
+            await self._ingest.command(build)
+        return record.alone
 
     def _build(
         self, offset: Offset, member: Member, collection: Collection, read: RangeRead, progress: Progress
@@ -250,7 +276,7 @@ class Joiner:
             return []
         flying = [key for key in self._window.since(collection.name, read.pin, read.meets) if read.has(key)]
         flying += [key for key in lacking if read.has(key)]
-        if not flying and progress.own.is_blank and not progress.waiting:
+        if not flying and progress.own.is_blank and not progress.of(collection.name).waiting:
             made = self._plain_range(offset, member, collection.name, read)
             if made is not None:
                 return self._close_range(made, offset, member, collection.name, read, progress)
@@ -289,18 +315,17 @@ class Joiner:
         key = () if read.upto is None else (Change(collection, read.upto, None, None),)
         made.append(Entry(offset + len(made), Kind.JOIN, member.name, time=self._clock.now(), changes=key, body=body))
         made += self._late(offset + len(made), member, collection, read, progress)
-        self._window.pins.pop(member.name, None)
-        progress.reading, progress.waiting = "", []
+        self._end_range(member.name, collection, progress)
         return made
 
     def _late(self, offset: Offset, member: Member, collection: str, read: RangeRead, progress: Progress) -> list[Entry]:
         """What the joining peer wrote in this range after it was read: ordinary changes, now that the range is joined."""
         rows: dict[Key, Row | None] = dict(read.mine.rows)
         made: list[Entry] = []
-        for transaction, time in progress.waiting:
+        for transaction, time in progress.of(collection).waiting:
             if collection in member.receives_only or transaction.position <= read.mine.position:
                 continue
-            changes = since(rows, [one for one in transaction.changes if one.collection == collection and read.has(one.key)])
+            changes = since(rows, [one for one in transaction.changes if read.has(one.key)])
             if changes:
                 late = Transaction(member.name, transaction.position, transaction.context, transaction.time, changes)
                 made.append(settle(self._window, self._book, late, offset + len(made), time))
@@ -321,9 +346,9 @@ def anew(record: PeerRecord, authority: str, offset: Offset, time: Micros) -> En
 
 def _later(collection: str, read: RangeRead, progress: Progress) -> tuple[Change, ...]:
     """What the joining peer did in this range after it was read."""
-    late = [transaction for transaction, _ in progress.waiting if transaction.position > read.mine.position]
-    changes = [change for transaction in late for change in transaction.changes]
-    return since(dict(read.mine.rows), [one for one in changes if one.collection == collection and read.has(one.key)])
+    waiting = progress.of(collection).waiting
+    late = [transaction for transaction, _ in waiting if transaction.position > read.mine.position]
+    return since(dict(read.mine.rows), [one for each in late for one in each.changes if read.has(one.key)])
 
 
 async def _estimate(reference: Member, collection: Collection) -> int:

@@ -4,6 +4,7 @@ Every entry holds the whole row as it was after it. So a peer's rows as of its w
 entries, are the space's rows, even where the peer went back in time, or lost what it wrote itself.
 """
 
+import asyncio
 from collections.abc import Mapping
 
 from syncline.engine.closing import closing
@@ -21,6 +22,7 @@ class Memory:
         self._tail = tail
         self._reached = after
         self._rows: dict[str, dict[Key, Row | None]] = {}
+        self._reading = asyncio.Lock()
 
     async def complete(self, collection: str, after: Key | None, chunk: Chunk) -> Chunk:
         """A range of the peer's own rows, brought up to what the log holds now."""
@@ -44,7 +46,8 @@ class Memory:
         return _with(chunk, dict(chunk.rows) | own) if own else chunk
 
     async def _catch_up(self) -> None:
-        async with closing(self._tail.since(self._reached)) as frames:
+        """One after the other: who reads older entries would put their rows over newer ones."""
+        async with self._reading, closing(self._tail.since(self._reached)) as frames:
             async for entries in frames:
                 for entry in entries:
                     self._reached = entry.offset

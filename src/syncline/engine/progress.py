@@ -2,6 +2,8 @@
 
 from bisect import bisect_right
 from collections import deque
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -10,12 +12,10 @@ from syncline.engine.range_merge import Own
 from syncline.engine.range_read import beyond, note
 from syncline.model.change import Transaction
 from syncline.model.key import order
-from syncline.model.limits import SNAPSHOT_ROWS_MIN
+from syncline.model.limits import JOIN_RANGES_MAX, SNAPSHOT_ROWS_MIN
 from syncline.model.stamp import Micros, Offset, Position
 from syncline.model.value import Key, Row
 from syncline.peers.protocol import Peer
-
-RANGES_AHEAD = 6  # a join may run so many ranges ahead of their delivery
 
 
 class Member(Protocol):
@@ -28,6 +28,7 @@ class Member(Protocol):
     sends_only: frozenset[str]
 
     captured: Position | None  # the log has everything of its history up to here
+    parents: Mapping[str, frozenset[str]]  # by collection: those that its foreign keys refer to here, as last seen
 
     @property
     def ready(self) -> bool:
@@ -48,6 +49,24 @@ class Member(Protocol):
 
 
 @dataclass
+class Ranges:
+    """The ranges of one collection, at most one of which is under way."""
+
+    reading: bool = False  # one is being read, or waits for the log
+    waiting: list[tuple[Transaction, Micros]] = field(default_factory=list)  # what came meanwhile, with corrected times
+    bare: bool = False  # the peer had no more rows, when last looked: its history tells if any came
+    size: int = SNAPSHOT_ROWS_MIN  # rows of the next one
+
+    def begin(self) -> None:
+        """From here on, what the joining peer does in this collection waits."""
+        self.reading, self.waiting = True, []
+
+    def end(self) -> None:
+        """Nothing of what waited is needed any more."""
+        self.reading, self.waiting = False, []
+
+
+@dataclass
 class Progress:
     """A join under way: what the joining peer did itself, and what arrived from it beyond the ranges done."""
 
@@ -56,13 +75,29 @@ class Progress:
     recalled: Position | None = None  # up to where its own history told what it did
     context: Offset = 0  # the last watermark in what it told
     heard: list[Transaction] = field(default_factory=list)  # what it did while its history is being read
-    reading: str = ""  # the collection whose range is being read
-    waiting: list[tuple[Transaction, Micros]] = field(default_factory=list)  # with corrected commit times
-    bare: str = ""  # the collection of which it had no more rows, when last looked: its history tells if any came
-    size: int = SNAPSHOT_ROWS_MIN  # rows of the next range
-    ends: deque[Offset] = field(default_factory=lambda: deque(maxlen=RANGES_AHEAD))  # where the last ranges end in the log
+    ranges: dict[str, Ranges] = field(default_factory=dict)  # by collection
+    under_way: int = 0  # ranges of all collections
+    ends: deque[Offset] = field(default_factory=deque)  # where ranges end in the log that may not be delivered yet
     written: dict[str, list[Key]] = field(default_factory=dict)  # rows that it wrote before, in key order
     ranked: dict[int, dict[str, list[Key]]] = field(default_factory=dict)  # all rows that it changed, in key order, by how many
+
+    def of(self, collection: str) -> Ranges:
+        """The ranges of a collection."""
+        return self.ranges.setdefault(collection, Ranges())
+
+    @asynccontextmanager
+    async def room(self, member: Member) -> AsyncIterator[None]:
+        """One more range, once not too many are under way or on their way to the peer."""
+        while len(self.ends) + self.under_way >= JOIN_RANGES_MAX:
+            first = self.ends[0]  # there is one: fewer collections are joined at once
+            await member.wait_delivered(first)
+            if self.ends and self.ends[0] == first:  # nobody else who waited has seen it
+                self.ends.popleft()
+        self.under_way += 1
+        try:
+            yield
+        finally:
+            self.under_way -= 1
 
     def begin_recall(self) -> None:
         """From here on, what the peer is heard of waits for what its history tells of the time before."""
@@ -115,6 +150,11 @@ def _between(keys: list[Key], after: Key | None, upto: Key | None) -> list[Key]:
     low = 0 if after is None else bisect_right(keys, order(after), key=order)
     high = len(keys) if upto is None else bisect_right(keys, order(upto), key=order)
     return keys[low:high]
+
+
+def pin_of(peer: str, collection: str) -> str:
+    """The window's name for what the range under way needs of it."""
+    return f"join {peer} {collection}"
 
 
 class ReferenceLost(Exception):

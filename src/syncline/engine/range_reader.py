@@ -1,8 +1,11 @@
-"""Reads a key range at a live peer and at a joining one, once the log has both histories up to there."""
+"""Reads a key range at a live peer and at a joining one, once the log has both histories up to there.
+
+Ranges of several collections of one join are read side by side; of one collection, one after the other.
+"""
 
 from collections.abc import Mapping
 
-from syncline.engine.progress import Member, Progress, ReferenceLost
+from syncline.engine.progress import Member, Progress, ReferenceLost, pin_of
 from syncline.engine.range_read import RangeRead
 from syncline.engine.state import PeerRecord, State
 from syncline.merge.window import Window
@@ -26,14 +29,15 @@ class RangeReader:
     ) -> RangeRead:
         """The next range at both peers, once the log has both histories up to there. Raises ReferenceLost, PeerError."""
         pin = min(self._state.peer(reference.name).captured, record.captured)
-        self._window.pins[member.name] = pin
-        progress.reading, progress.waiting = collection.name, []
+        self._window.pins[pin_of(member.name, collection.name)] = pin
+        ranges = progress.of(collection.name)
+        ranges.begin()
         after, lacking = record.joins.get(collection.name), self.lacking(reference.name, collection.name)
         try:
-            theirs = await reference.peer.chunk(collection, after, min(progress.size, SNAPSHOT_ROWS_MAX))
+            theirs = await reference.peer.chunk(collection, after, min(ranges.size, SNAPSHOT_ROWS_MAX))
         except PeerError as error:
             raise ReferenceLost(str(error)) from error
-        progress.size = _fitting(theirs)
+        ranges.size = _fitting(theirs)
         alone = reference is member and (record.authority or self._authority.get(collection.name, "")) != member.name
         if alone:
             theirs = await progress.memory.complete(collection.name, after, theirs)
@@ -61,14 +65,15 @@ class RangeReader:
         count: int,
     ) -> Chunk:
         """The range at the joining peer. Where it had nothing more, and its history tells of no new rows, it has none now."""
-        if progress.bare == collection.name and progress.own.is_blank and member.captured is not None:
+        ranges = progress.of(collection.name)
+        if ranges.bare and progress.own.is_blank and member.captured is not None:
             return Chunk((), None, True, member.captured, record.captured)
-        mine = await member.peer.chunk(collection, span[0], max(count, min(progress.size, SNAPSHOT_ROWS_MAX)), span[1])
-        if not mine.rows and mine.done and progress.bare != collection.name:
+        mine = await member.peer.chunk(collection, span[0], max(count, min(ranges.size, SNAPSHOT_ROWS_MAX)), span[1])
+        if not mine.rows and mine.done and not ranges.bare:
             beyond = await member.peer.chunk(collection, span[1], 1) if span[1] is not None else mine
             if not beyond.rows:
                 await member.wait_captured(beyond.position)
-                progress.bare = collection.name
+                ranges.bare = True
         return mine
 
     def lacking(self, peer: str, collection: str) -> frozenset[Key]:

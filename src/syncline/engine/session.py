@@ -17,6 +17,7 @@ from syncline.engine.identity import is_twin, require_copy, require_free, verify
 from syncline.engine.ingest import Ingest
 from syncline.engine.join import Joiner
 from syncline.engine.state import PeerRecord, Stage, State
+from syncline.mapping.parents import parents_at
 from syncline.mapping.project import Target
 from syncline.model.change import Change, Transaction
 from syncline.model.entry import Entry, Kind
@@ -81,6 +82,7 @@ class Session:
         self.phase = Phase.WAITING
         self.reason: Exception | None = None
         self.clock_offset: Micros = 0
+        self.parents: Mapping[str, frozenset[str]] = {}
         self.captured: Position | None = None  # the log has everything of the peer's history up to here
         self._moved = asyncio.Event()
         self.deliver: Deliver | None = None
@@ -242,8 +244,9 @@ class Session:
             self.phase = Phase.LIVE
 
     async def _count(self) -> dict[str, int]:
-        """About how many rows the peer has, by collection."""
+        """About how many rows the peer has, by collection. Notes which collections refer to which there."""
         tables = await self.peer.inspect()
+        self.parents = parents_at(self.name, self._collections, tables)
         found = {name: tables.get(collection.table_at(self.name)) for name, collection in self._collections.items()}
         return {name: table.rows_estimate for name, table in found.items() if table is not None}
 
