@@ -13,7 +13,7 @@ from tests.architecture.source import ROOT
 
 from syncline.cli.exits import Exit
 from syncline.cli.main import app
-from syncline.config import check, collection
+from syncline.config import check, collection, serving
 from syncline.config.load import load
 from syncline.merge.policies.choose import NAMES
 from syncline.model.space import Settings
@@ -56,6 +56,7 @@ def test_every_setting_is_in_the_reference_with_its_default() -> None:
 def test_every_key_and_policy_of_the_configuration_is_in_the_reference() -> None:
     assert set(rows(REFERENCE, "Configuration")) == set(check.KEYS)
     assert set(rows(REFERENCE, "Collections")) == set(collection.KEYS)
+    assert set(rows(REFERENCE, "HTTP")) == set(serving.KEYS)
     assert set(rows(REFERENCE, "Policies")) == set(NAMES)
     deletes = rows(REFERENCE, "Collections")["deletes"][0]
     assert [word for word in collection.DELETES if f"`{word}`" not in deletes] == []

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.text import Text
 
 from syncline.cli.layout import aligned, fitted
-from syncline.config.secrets import one_line, scrub
+from syncline.config.secrets import one_line, scrubbed
 
 Cells: TypeAlias = Sequence[object]
 
@@ -44,7 +44,7 @@ class Screen:
     def data(self, report: object) -> None:
         """The answer for machines: one JSON object, on one line unless a person reads it."""
         if self.as_json:
-            text = json.dumps(_scrubbed(report), indent=2 if self.out.is_terminal else None, default=str)
+            text = json.dumps(scrubbed(report), indent=2 if self.out.is_terminal else None, default=str)
             print(text, file=self.out.file)
 
     def table(self, headers: Sequence[str], rows: Iterable[Cells], title: str = "", together: int = 0) -> None:
@@ -136,15 +136,3 @@ def _write(console: Console, text: str, style: str) -> None:
 
 def _is_number(text: str) -> bool:
     return not text or text.lstrip("-").replace(".", "", 1).isdigit()
-
-
-def _scrubbed(value: object) -> object:
-    match value:
-        case str():
-            return scrub(value)
-        case Mapping():
-            return {str(name): _scrubbed(inner) for name, inner in value.items()}
-        case list() | tuple():
-            return [_scrubbed(inner) for inner in value]
-        case _:
-            return value

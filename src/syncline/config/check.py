@@ -10,6 +10,7 @@ from syncline.config.address import Address, Site, log_address, peer_address
 from syncline.config.collection import CollectionReader
 from syncline.config.read import Mapping, Node, Scalar
 from syncline.config.secrets import show
+from syncline.config.serving import serve_of
 from syncline.config.values import (
     Problems,
     count_of,
@@ -28,9 +29,9 @@ from syncline.config.values import (
 from syncline.config.verifying import verify_of
 from syncline.model import limits
 from syncline.model.errors import BadName, MissingPart, Problem, SharedPlace
-from syncline.model.space import CollectionSpec, PeerSpec, Settings, Space, VerifySettings
+from syncline.model.space import CollectionSpec, PeerSpec, ServeSettings, Settings, Space, VerifySettings
 
-KEYS: Final = ("space", "log", "peers", "collections", "settings", "verify")
+KEYS: Final = ("space", "log", "peers", "collections", "settings", "verify", "serve")
 SETTINGS: Final = Settings.__struct_fields__
 PEERS_EXAMPLE: Final = "{hq: sqlite:///hq.db, van: sqlite:///van.db}"
 
@@ -60,6 +61,7 @@ def check(root: Node, site: Site) -> tuple[Space, list[Problem]]:
         collections=_collections(problems, root, parts.get("collections"), places.names),
         settings=_settings(problems, parts["settings"]) if "settings" in parts else Settings(),
         verify=verify_of(problems, parts["verify"], places.names) if "verify" in parts else VerifySettings(),
+        serve=serve_of(problems, parts["serve"], site) if "serve" in parts else ServeSettings(),
     )
     return space, sorted(problems, key=lambda problem: problem.line)
 

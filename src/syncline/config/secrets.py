@@ -61,6 +61,19 @@ def one_line(text: str) -> str:
     return _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), scrub(text))
 
 
+def scrubbed(value: object) -> object:
+    """Data for machines without any secret, at any depth: mappings and lists anew, texts scrubbed, other values as they are."""
+    match value:
+        case str():
+            return scrub(value)
+        case Mapping():
+            return {str(name): scrubbed(inner) for name, inner in value.items()}
+        case list() | tuple():
+            return [scrubbed(inner) for inner in value]
+        case _:
+            return value
+
+
 def show(text: str) -> str:
     """A piece of the configuration for a message: quoted, redacted, on one line, not endless."""
     if len(text) > _LOOKED_AT_CHARS:
@@ -82,6 +95,11 @@ def resolve(text: str, folder: Path, environ: Mapping[str, str]) -> tuple[str, l
         return value
 
     return _REFERENCE.sub(replace, text), problems
+
+
+def is_reference(text: str) -> bool:
+    """Whether the text is one reference, and nothing beside it."""
+    return _REFERENCE.fullmatch(text) is not None
 
 
 def refers_to_file(text: str) -> bool:

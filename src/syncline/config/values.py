@@ -160,6 +160,14 @@ def seconds_of(problems: Problems, node: Node, what: str) -> float | None:
     return None
 
 
+def flag_of(problems: Problems, node: Node, what: str) -> bool | None:
+    """True or false, written so."""
+    if found_type(node) == "true or false" and isinstance(node, Scalar):
+        return node.text.lower() == "true"
+    wrong(problems, node, what, "true or false", "write true or false, without quotes")
+    return None
+
+
 def share_of(problems: Problems, node: Node, what: str) -> float | None:
     """A share of the whole: 0 to 1, or 0% to 100%."""
     match = _SHARE.fullmatch(node.text) if isinstance(node, Scalar) else None

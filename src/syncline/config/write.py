@@ -11,7 +11,7 @@ import yaml
 from syncline.config.propose import Remarks
 from syncline.config.read import Scalar
 from syncline.config.values import found_type
-from syncline.model.space import CollectionSpec, PolicySpec, Settings, Space, VerifySettings
+from syncline.model.space import CollectionSpec, PolicySpec, ServeSettings, Settings, Space, VerifySettings
 
 _PLAIN: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_./@=-]*(:[A-Za-z0-9_./@=-]+)*")
 _WORD: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
@@ -42,6 +42,7 @@ def write(space: Space, remarks: Remarks | None = None) -> str:
         lines += _collection(spec, notes)
     lines += _settings(space.settings)
     lines += _verify(space.verify)
+    lines += _serve(space.serve)
     if notes.left_out:
         lines.append("# Tables that are not synchronised:")
         lines += [_comment(f"  {name}: {why}") for name, why in notes.left_out.items()]
@@ -117,6 +118,13 @@ def _verify(verify: VerifySettings) -> list[str]:
         policy = f"policy: {scalar(verify.repair.policy)}, cap: {verify.repair.cap}"
         lines.append(f"  repair: {{classes: {_list(verify.repair.classes)}, {policy}}}")
     return ["verify:", *lines] if lines else []
+
+
+def _serve(serve: ServeSettings) -> list[str]:
+    usual = ServeSettings()
+    words = {name: getattr(serve, name) for name in usual.__struct_fields__ if getattr(serve, name) != getattr(usual, name)}
+    lines = [f"  {name}: {'true' if value is True else scalar(value)}" for name, value in words.items()]
+    return ["serve:", *lines] if lines else []
 
 
 def _number(value: float) -> str:

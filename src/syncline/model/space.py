@@ -93,6 +93,19 @@ class VerifySettings(msgspec.Struct, frozen=True):
     repair: AutoRepair | None = None
 
 
+class ServeSettings(msgspec.Struct, frozen=True):
+    """Where HTTP is answered: `listen` is HOST:PORT, '' for nowhere. `token`: a reference, as written; who serves looks it up.
+
+    `certificate` and `key`: absolute paths of TLS's files. `insecure`: others than this machine may ask without TLS.
+    """
+
+    listen: str = ""
+    token: str = ""
+    certificate: str = ""
+    key: str = ""
+    insecure: bool = False
+
+
 class Space(msgspec.Struct, frozen=True):
     """Everything the configuration says. `log` is a file path (embedded) or a URL; `path` is the configuration file's own."""
 
@@ -102,4 +115,5 @@ class Space(msgspec.Struct, frozen=True):
     collections: dict[str, CollectionSpec]
     settings: Settings = Settings()
     verify: VerifySettings = VerifySettings()
+    serve: ServeSettings = ServeSettings()
     path: str = ""

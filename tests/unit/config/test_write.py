@@ -19,6 +19,7 @@ from syncline.model.space import (
     Direction,
     PeerSpec,
     PolicySpec,
+    ServeSettings,
     Settings,
     Space,
     VerifySettings,
@@ -68,6 +69,15 @@ PROOFS = st.builds(
         cap=ROWS,
     ),
 )
+SERVING = st.sampled_from(
+    [
+        ServeSettings(),
+        ServeSettings("127.0.0.1:9640"),
+        ServeSettings("[::1]:0", "${file:to ken}"),
+        ServeSettings("0.0.0.0:80", "${env:TOKEN}", "/tls/a b.pem", "/tls/key.pem"),
+        ServeSettings("hub.example:443", "${env:TOKEN}", insecure=True),
+    ]
+)
 SETTINGS = st.builds(Settings, SECONDS, SECONDS, st.floats(0, 1), ROWS, SECONDS, SECONDS, ROWS, ROWS, ROWS)
 
 
@@ -89,17 +99,19 @@ def tables_differ(specs: dict[str, CollectionSpec]) -> bool:
     .filter(tables_differ),
     SETTINGS,
     PROOFS,
+    SERVING,
 )
 def test_what_is_written_reads_back(
-    tmp_path: Path, specs: dict[str, CollectionSpec], knobs: Settings, proofs: VerifySettings
+    tmp_path: Path, specs: dict[str, CollectionSpec], knobs: Settings, proofs: VerifySettings, serving: ServeSettings
 ) -> None:
     peers = {name: PeerSpec(name, f"sqlite:///{name}.db?create=1") for name in PEERS}
     path = tmp_path / "crm.yaml"
-    path.write_text(write(Space("crm", "sqlite", peers, specs, knobs, proofs)), encoding="utf-8")
+    path.write_text(write(Space("crm", "sqlite", peers, specs, knobs, proofs, serving)), encoding="utf-8")
     space = load(path)
     assert {name: bare(spec) for name, spec in space.collections.items()} == {name: bare(spec) for name, spec in specs.items()}
     assert space.settings == knobs
     assert space.verify == proofs
+    assert space.serve == serving
     assert [peer.url for peer in space.peers.values()] == [f"sqlite:///{tmp_path}/{name}.db?create=1" for name in PEERS]
 
 
