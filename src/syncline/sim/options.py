@@ -34,6 +34,7 @@ class Options(msgspec.Struct, frozen=True):
     shuffle: bool = True
     start: str = "equal"  # what the peers hold at first: equal rows, all at one (empty), or differing
     early: bool = False  # users write while peers join
+    chunk_rows: int = 0  # items that a peer gives out in one range at most, so that a join has many; 0: as many as asked for
     register: str = "newest"  # the policy of items.name
     deletes: str = "update_wins"
     settings: Settings = Settings()
@@ -87,6 +88,8 @@ def draw(seed: int, abilities: frozenset[str] = frozenset()) -> Options:
         options = msgspec.structs.replace(options, losses=rng.choice(POLICIES))
     if "prove" in abilities and rng.random() < 0.4:
         options = msgspec.structs.replace(options, proves=True)
+    if "join" in abilities and rng.random() < 0.5:
+        options = msgspec.structs.replace(options, chunk_rows=rng.choice((1, 1, 2)))
     return options
 
 

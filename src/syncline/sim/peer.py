@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
 from syncline.model.change import Transaction
 from syncline.model.errors import PeerChanged, PeerRestored, Problem
@@ -21,7 +21,8 @@ from syncline.sim.database import SimDatabase
 class SimPeer(ReadsDigests):
     """A connection to a database. Several may exist, one after the other or side by side.
 
-    `columns`: rows come by columns, and neighbouring transactions in groups, of sizes that this generator draws.
+    `columns`: rows come by columns, and neighbouring transactions in groups, of sizes that this generator draws. `chunk_rows`:
+    by collection, so many rows a range has at most, however many are asked for.
     """
 
     def __init__(
@@ -31,11 +32,12 @@ class SimPeer(ReadsDigests):
         *,
         exact: bool = True,
         columns: random.Random | None = None,
+        chunk_rows: Mapping[str, int] | None = None,
     ) -> None:
         self.name = database.name
         self.features = Features("simulated", transactions_exact=exact and columns is None)
         self.database = database
-        self._now, self._exact = now, exact
+        self._now, self._exact, self._chunk_rows = now, exact, chunk_rows or {}
         self._columns = Columns(database, columns) if columns is not None else None
         self._news = asyncio.Event()
         database.on_news.append(self._news.set)
@@ -155,7 +157,7 @@ class SimPeer(ReadsDigests):
         """Rows of a key range, as of now."""
         keys = self._range(collection, after, upto)
         rows = self._rows(collection)
-        taken = keys[:limit]
+        taken = keys[: min(limit, self._chunk_rows.get(collection.name, limit))]
         chunk = self._chunk(tuple((key, rows[key]) for key in taken), done=len(taken) == len(keys))
         return chunk if self._columns is None else by_columns(chunk, collection)
 

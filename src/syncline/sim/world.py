@@ -35,7 +35,7 @@ from syncline.sim.nemesis import Nemesis
 from syncline.sim.net import Link
 from syncline.sim.options import Options
 from syncline.sim.peer import SimPeer
-from syncline.sim.shape import COLLECTIONS, PAIR_KEYS
+from syncline.sim.shape import COLLECTIONS, ITEMS, PAIR_KEYS, PAIRS
 from syncline.sim.subject import Subject
 from syncline.sim.trace import Trace
 from syncline.sim.workload import Users
@@ -82,14 +82,15 @@ class World:
         self.hub_clock = SimClock(self.loop.time)
         self.databases: dict[str, SimDatabase] = {}
         self.peers: list[SimPeer] = []
+        # pairs stay together: a range that ends between two rows of one transaction tears it, at a peer that is not in yet
+        short = {ITEMS.name: options.chunk_rows, PAIRS.name: len(PAIR_KEYS[0])} if options.chunk_rows else {}
         ways = zip(options.peers, self.clocks, options.exact, options.columns, strict=False)
         for name, clock, exact, columns in ways:
             database = SimDatabase(name, COLLECTIONS, clock.now, self._rng(f"database {name}"))
             database.on_commit.append(self._read_pairs)
             self.databases[name] = database
-            self.peers.append(
-                SimPeer(database, clock.now, exact=exact, columns=self._rng(f"columns {name}") if columns else None)
-            )
+            drawn = self._rng(f"columns {name}") if columns else None
+            self.peers.append(SimPeer(database, clock.now, exact=exact, columns=drawn, chunk_rows=short))
         self.links = {name: Link(self._rng(f"link {name}")) for name in options.peers}
         self.users = self._make_users()
         self.machine = Machine(

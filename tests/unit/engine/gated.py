@@ -4,6 +4,8 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
 
+import msgspec
+
 from syncline.model.canonical import Way
 from syncline.model.change import Transaction
 from syncline.model.errors import PeerUnreachable, SynclineError
@@ -22,6 +24,7 @@ class GatedPeer(SimPeer):
     """`hold(name)`: calls of that name wait until `let(name)`. `fail(name, error)`: the next ones raise. `calls` counts them.
 
     `cut`: everything fails and the stream breaks until it is False again. `after` runs right after a call took effect.
+    The reading of a range also passes as `chunk NAME` before it reads the collection, and as `chunk NAME read` after that.
     """
 
     def __init__(self, database: SimDatabase, now: Callable[[], Micros]) -> None:
@@ -30,6 +33,8 @@ class GatedPeer(SimPeer):
         self.after: dict[str, Callable[[], object]] = {}
         self.apply_seconds = APPLY_SECONDS
         self.batches: list[Batch] = []
+        self.reads: list[tuple[str, Key | None]] = []  # the ranges that were read, where each begins
+        self.parents: dict[str, tuple[str, ...]] = {}  # by table, what its foreign keys refer to
         self.open_streams = 0
         self._held: dict[str, asyncio.Event] = {}
         self._errors: dict[str, list[Exception]] = {}
@@ -75,7 +80,8 @@ class GatedPeer(SimPeer):
     async def inspect(self) -> dict[str, Table]:
         """See the protocol."""
         await self._pass("inspect")
-        return await super().inspect()
+        found = await super().inspect()
+        return {name: msgspec.structs.replace(table, parents=self.parents.get(name, ())) for name, table in found.items()}
 
     async def position(self) -> Position:
         """See the protocol."""
@@ -104,8 +110,11 @@ class GatedPeer(SimPeer):
     async def chunk(self, collection: Collection, after: Key | None, limit: int, upto: Key | None = None) -> Chunk:
         """See the protocol."""
         await self._pass("chunk")
+        await self._pass(f"chunk {collection.name}")
         chunk = await super().chunk(collection, after, limit, upto)
+        self.reads.append((collection.name, after))
         self._done("chunk")
+        await self._pass(f"chunk {collection.name} read")
         await asyncio.sleep(0.001)
         return chunk
 

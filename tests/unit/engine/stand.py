@@ -3,7 +3,7 @@
 import asyncio
 import inspect
 import random
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from typing import Any
 
 from tests.unit.engine.gated import GatedPeer
@@ -35,7 +35,10 @@ class TooLong(AssertionError):
 
 
 class Stand:
-    """Peers by name, one log, one engine at a time. The first peer is the seed."""
+    """Peers by name, one log, one engine at a time. The first peer is the seed.
+
+    `also`: more collections, each like `items`. `parents`: by peer and table, what foreign keys refer to there.
+    """
 
     def __init__(
         self,
@@ -47,19 +50,26 @@ class Stand:
         authority: str = "",
         constraints: Mapping[str, Constraints] | None = None,
         shuffle: int | None = 1,
+        also: Sequence[str] = (),
+        parents: Mapping[str, dict[str, tuple[str, ...]]] | None = None,
     ) -> None:
         self.loop = SimLoop(random.Random(shuffle) if shuffle is not None else None)
         self.clock = SimClock(self.loop.time)
         self.clocks = {name: SimClock(self.loop.time) for name in names}
+        self.collections = [ITEMS, *(Collection(one, COLUMNS, ("id",)) for one in also)]
+        self.parents = dict(parents or {})
         self.databases = {
-            name: SimDatabase(name, [ITEMS], self.clocks[name].now, random.Random(place), (constraints or {}).get(name))
+            name: SimDatabase(
+                name, self.collections, self.clocks[name].now, random.Random(place), (constraints or {}).get(name)
+            )
             for place, name in enumerate(names)
         }
         self.log = MemoryLog()
         self.settings = settings or Settings()
+        known = {one.name: one for one in self.collections}
         self.plan = Plan(
-            {"items": ITEMS}, {"items": Rules("items", COLUMNS, POLICIES, deletes)}, names[0],
-            {"items": directions or {}}, {"items": authority} if authority else {},
+            known, {one: Rules(one, COLUMNS, POLICIES, deletes) for one in known}, names[0],
+            {one: directions or {} for one in known}, dict.fromkeys(known, authority) if authority else {},
         )  # fmt: skip
         self.events: list[Event] = []
         self.doors: dict[str, GatedPeer] = {}
@@ -96,6 +106,8 @@ class Stand:
         """A new engine over new connections, as after a crash: all it knows is in the log and at the peers."""
         assert self._task is None, "one engine at a time"
         self.doors = {name: GatedPeer(database, self.clocks[name].now) for name, database in self.databases.items()}
+        for name, parents in self.parents.items():
+            self.doors[name].parents = parents
         self._engine = Engine(
             self.log,
             list(self.doors.values()),
@@ -194,13 +206,13 @@ class Stand:
 
     # -- users -----------------------------------------------------------------------------------------------------------------
 
-    def rows(self, name: str) -> dict[Key, Row]:
+    def rows(self, name: str, of: str = "items") -> dict[Key, Row]:
         """The rows of a peer."""
-        return self.databases[name].content.tables["items"]
+        return self.databases[name].content.tables[of]
 
-    def fill(self, name: str, keys: range, a: Value = "x", n: int = 0) -> None:
+    def fill(self, name: str, keys: range, a: Value = "x", n: int = 0, of: str = "items") -> None:
         """Rows that were there before Syncline was."""
-        self.rows(name).update({(key,): (key, a, n, None, None) for key in keys})
+        self.rows(name, of).update({(key,): (key, a, n, None, None) for key in keys})
 
     def insert(self, name: str, key: int, a: Value = "new", n: int = 0) -> Commit | None:
         """A user inserts a row."""
@@ -227,7 +239,7 @@ class Stand:
     def same(self, *names: str) -> bool:
         """Whether these peers (or all) have equal rows."""
         wanted = names or tuple(self.databases)
-        return all(self.rows(name) == self.rows(wanted[0]) for name in wanted)
+        return all(self.databases[name].content.tables == self.databases[wanted[0]].content.tables for name in wanted)
 
     def backup(self, name: str) -> Content:
         """A copy of a peer's files."""
