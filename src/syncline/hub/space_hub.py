@@ -151,7 +151,7 @@ class SpaceHub(Archiving):
     async def drift(self) -> list[Report]:
         """Incidents of drift: the open ones, then those that are over. Raises UsageError if there is no log yet."""
         self.require_log()
-        proofs = (await self.state()).proofs
+        proofs = (self._running.engine.state if self._running is not None else await self.state()).proofs
         return [incident_report(one) for one in [*proofs.incidents.values(), *reversed(proofs.closed.values())]]
 
     async def replay(self, since: int, peer: str, collection: str | None, really: bool) -> Report:
