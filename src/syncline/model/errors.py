@@ -340,6 +340,12 @@ class UsageError(SynclineError):
     code = "SYN-U01"
 
 
+class RequestRefused(SynclineError):
+    """A request over HTTP that is not answered: no such page, another method, without the token, or not meant for us."""
+
+    code = "SYN-H01"
+
+
 class NotInstalled(SynclineError):
     """The demo was asked for a kind of server whose programs or driver are not installed."""
 
