@@ -22,6 +22,7 @@ from syncline.cli import (
     repair,
     replay,
     resume,
+    serve,
     status,
     teardown,
     verify,
@@ -62,6 +63,7 @@ app.command()(init.init)
 app.command()(check.check)
 app.command()(plan.plan)
 app.command()(run_verb.run)
+app.command()(serve.serve)
 app.command()(status.status)
 app.add_typer(conflicts.app, name="conflicts")
 app.add_typer(parked.app, name="parked")
