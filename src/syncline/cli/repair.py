@@ -16,9 +16,10 @@ from syncline.cli.options import ConfigOption, Json, with_config
 from syncline.cli.prepare import space_of
 from syncline.cli.render import Screen, moment, value_text
 from syncline.config.load import load
+from syncline.hub.repair_plan import carried
 from syncline.hub.repairs import Wish
 from syncline.model.errors import UsageError
-from syncline.model.limits import DESK_BODY_BYTES_MAX, REPAIR_ROWS_MAX
+from syncline.model.limits import REPAIR_PLAN_BYTES_MAX, REPAIR_ROWS_MAX
 from syncline.model.value import INT64_MAX
 from syncline.model.words import counted
 
@@ -55,7 +56,8 @@ def repair(
     if listing:
         return _list(screen, facade.hub_for(load(path, absent_ok=True)))
     kept = _read(plan) if plan is not None else None
-    wish = Wish(tuple(collections), policy, rows_max, yes, approve, kept, _id(undo) if undo is not None else 0)
+    undone, listed = _id(undo) if undo is not None else 0, as_json or out is not None
+    wish = Wish(tuple(collections), policy, rows_max, yes, approve, kept, undone, listed=listed)
     report = asyncio.run(_repair(facade.hub_for(space_of(path)), wish, screen))
     if out is not None:
         _write(out, report["plan"])
@@ -91,22 +93,33 @@ def _id(text: str) -> int:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    """A plan's file. Raises UsageError."""
+    """A plan's file, as far as it is needed to carry the plan out. Raises UsageError."""
     try:
         with path.open("rb") as file:
-            data = json.loads(file.read(DESK_BODY_BYTES_MAX))
+            data = json.loads(file.read(REPAIR_PLAN_BYTES_MAX))
     except (OSError, ValueError) as error:
         raise UsageError(f"the plan {path} cannot be read", why=str(error), hint="make one with --out FILE") from error
-    if not isinstance(data, dict):
-        raise UsageError(f"{path} is no plan of a repair", hint="make one with --out FILE")
-    return data
+    try:
+        return carried(data)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise UsageError(f"{path} is no plan of a repair", hint="make one with --out FILE") from error
 
 
 def _write(path: Path, plan: Report) -> None:
-    if plan.get("repairs_not_listed"):
-        raise UsageError("the plan is too large to be kept", hint="name collections, or carry it out at once, with --yes")
+    """One row a line, so that large plans can be written, looked at and compared piece by piece."""
+    if plan.get("repairs_not_listed") and "marks" not in plan:
+        hint = "name collections, plan it while no hub runs, or carry it out at once, with --yes"
+        raise UsageError("the plan is too large for the running hub to tell", hint=hint)
     try:
-        path.write_text(json.dumps(plan, indent=1) + "\n", encoding="utf-8")
+        with path.open("w", encoding="utf-8") as file:
+            file.write("{\n")
+            for name, value in plan.items():
+                if name != "repairs":
+                    file.write(f"{json.dumps(name)}: {json.dumps(value)},\n")
+            file.write('"repairs": [')
+            for place, row in enumerate(plan["repairs"]):
+                file.write(f"{',' if place else ''}\n{json.dumps(row)}")
+            file.write("\n]}\n")
     except OSError as error:
         raise UsageError(f"the plan cannot be written to {path}", why=str(error), hint="name another file") from error
 

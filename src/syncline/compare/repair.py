@@ -77,6 +77,9 @@ class Step(msgspec.Struct, frozen=True):
     fields: tuple[str, ...] = ()
 
 
+_NOTHING: Final = Step(Does.NOTHING)
+
+
 class Sent(NamedTuple):
     """A change for the log: for one peer alone, or for everyone (''). `origin`: whose row it is, '' where nobody's alone."""
 
@@ -208,7 +211,10 @@ def _before(change: Change, rows: Mapping[str, Row | None], told: Told | None) -
     width = len(after)
     held = [pad(row, width) for row in rows.values() if row is not None]
     last = pad(told.row, width) if told is not None and told.row is not None else (ABSENT,) * width
-    return tuple([_stood(value, [row[place] for row in held], last[place]) for place, value in enumerate(after)])
+    before = list(after)
+    for place in {at for row in held for at, one in enumerate(row[:width]) if one is not after[at]}:
+        before[place] = _stood(after[place], [row[place] for row in held], last[place])
+    return tuple(before)
 
 
 def _stood(value: Value, held: Sequence[Value], last: Value) -> Value:
@@ -224,11 +230,12 @@ def _same(one: Value, other: Value) -> bool:
 
 
 def _step(before: Row | None, after: Row | None, columns: Sequence[str]) -> Step:
+    if before is after:
+        return _NOTHING
     if before is None or after is None:
-        does = Does.NOTHING if before is after else Does.INSERT if before is None else Does.DELETE
-        return Step(does)
+        return Step(Does.INSERT if before is None else Does.DELETE)
     places = [place for place in changed_fields(before, after) if pad(after, place + 1)[place] is not ABSENT]
-    return Step(Does.UPDATE, tuple([columns[place] for place in places])) if places else Step(Does.NOTHING)
+    return Step(Does.UPDATE, tuple([columns[place] for place in places])) if places else _NOTHING
 
 
 def take_back(

@@ -19,6 +19,12 @@ def differing_fields(columns: Sequence[str], rows: Sequence[Row | None]) -> tupl
     present = [row for row in rows if row is not None]
     if len(present) < len(rows):
         return tuple(columns)
+    if not present:
+        return ()
+    first, width = present[0], len(columns)
+    if all(len(row) == width for row in present):
+        odd = {at for row in present[1:] for at, one in enumerate(row) if one != first[at] or type(one) is not type(first[at])}
+        return tuple([columns[place] for place in sorted(odd)])
     return tuple(name for place, name in enumerate(columns) if len({_cell(row, place) for row in present}) > 1)
 
 

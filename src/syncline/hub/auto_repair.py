@@ -8,7 +8,7 @@ import msgspec
 from syncline.compare.repair import RepairPolicy, classify, read_policy
 from syncline.engine.core import Engine
 from syncline.hub.pipeline import LivePipeline
-from syncline.hub.repair_plan import Planned, RepairPlan, Rough
+from syncline.hub.repair_plan import RepairPlan, Rough
 from syncline.hub.repairing import Carrier, Left, Receivers
 from syncline.hub.telling import by_policy, told_of
 from syncline.model.errors import RepairCapped
@@ -59,7 +59,7 @@ async def auto_repair(
             if outcome.left:
                 plan.left.append(Left(collection.name, one.key, outcome.left))
             else:
-                part.planned.append(Planned(outcome, kind))
+                part.add(outcome, kind)
         part.rows = {peer.name: await _count(peer, collection.table_at(peer.name)) for peer in receivers(collection)}
         plan.parts.append(part)
     alarm = _alarm(engine, plan, spec, max(plan.rows, found - others - len(plan.left)))
@@ -68,7 +68,7 @@ async def auto_repair(
         return AutoRepaired(others=others, left=tuple(plan.left), alarm=alarm)
     carrier = Carrier(engine, receivers, LivePipeline(engine), by_policy(engine.plan, policy), policy.text, by="automatic")
     for part in plan.parts:
-        await carrier.carry(part.collection, plan.wanted()[part.collection.name])
+        await carrier.carry(part.collection, part.wanted())
     done = carrier.done
     if done.repaired:
         emit(Event("repair.made", count=done.repaired, detail={"id": str(done.id), "policy": policy.text}))

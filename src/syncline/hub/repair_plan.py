@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import msgspec
 
-from syncline.compare.repair import Does, Outcome, RepairPolicy, read_policy
+from syncline.compare.repair import Does, Outcome, RepairPolicy, Step, read_policy
 from syncline.hub.records import key_list
 from syncline.hub.repairing import Left, Mark, mark_of
 from syncline.model.codec import decode_row, encode_row
@@ -21,39 +21,62 @@ from syncline.model.words import counted
 
 Report = dict[str, Any]
 VERSION: Final = 1
+Steps = tuple[tuple[str, Step], ...]  # what each peer will do
+_CARRIED: Final = ("plan", "policy", "undoes", "head", "repairs_not_listed", "marks")
 _DOES: Final = {Does.INSERT: "insert", Does.UPDATE: "update", Does.DELETE: "delete"}
 
 
-class Planned(msgspec.Struct, frozen=True):
-    """One row of a plan, and what kind of difference it is."""
+class Planned(msgspec.Struct, frozen=True, gc=False):
+    """One row of a plan: its mark, what kind of difference it is, and what each peer will do. Its values are not held."""
 
-    outcome: Outcome
+    key: Key
     kind: str
+    mark: Mark
+    steps: Steps
 
 
 class Rough(msgspec.Struct):
-    """One collection of a plan. `found`: rows that differ, however many of them are planned; `rows`: how many each peer has."""
+    """One collection of a plan. `found`: rows that differ, however many of them are planned; `rows`: how many each peer has.
+
+    `shown`: the first rows, with their values. What is planned for very many rows takes little memory: no row is in it.
+    """
 
     collection: Collection
-    planned: list[Planned] = []
     found: int = 0
     rows: dict[str, int] = {}
+    planned: list[Planned] = []
+    shown: list[Outcome] = []
+    classes: Counter[str] = msgspec.field(default_factory=Counter)
+    _forms: dict[Steps, Steps] = {}
+    _does: Counter[tuple[str, Does]] = msgspec.field(default_factory=Counter)
+    _gone: Counter[str] = msgspec.field(default_factory=Counter)  # deletes that are sent to a peer, to everyone for ''
+
+    def add(self, outcome: Outcome, kind: str) -> None:
+        """Plan one row."""
+        steps = tuple(outcome.steps(self.collection.columns).items())
+        steps = self._forms.setdefault(steps, steps)
+        self.planned.append(Planned(outcome.key, kind, mark_of(outcome), steps))
+        if len(self.shown) < REPAIR_SHOWN_MAX:
+            self.shown.append(outcome)
+        self.classes[kind] += 1
+        for peer, step in steps:
+            self._does[peer, step.does] += 1
+        for sent in outcome.sent:
+            if sent.change.after is None:
+                self._gone[sent.to] += 1
+
+    def wanted(self) -> dict[Key, Mark]:
+        """The rows as a carrier takes them."""
+        return {one.key: one.mark for one in self.planned}
 
     def deletes(self) -> Counter[str]:
         """How many deletes each peer is sent, also of rows that it lacks: so its brake counts them."""
-        gone = [one.outcome for one in self.planned]
-        everyone = sum(not sent.to and sent.change.after is None for one in gone for sent in one.sent)
-        alone = Counter(sent.to for one in gone for sent in one.sent if sent.to and sent.change.after is None)
-        return Counter({peer: everyone + alone[peer] for peer in self.rows})
+        return Counter({peer: self._gone[""] + self._gone[peer] for peer in self.rows})
 
-    def steps(self) -> dict[str, Counter[str]]:
+    def steps(self) -> dict[str, dict[str, int]]:
         """How many rows each peer will insert, update and delete."""
-        counts: dict[str, Counter[str]] = {peer: Counter() for peer in self.rows}
-        for one in self.planned:
-            for peer, step in one.outcome.steps(self.collection.columns).items():
-                if step.does is not Does.NOTHING:
-                    counts.setdefault(peer, Counter())[step.does.value] += 1
-        return counts
+        peers = [*self.rows, *(peer for peer, _ in self._does if peer not in self.rows)]
+        return {peer: {word: self._does[peer, does] for does, word in _DOES.items()} for peer in peers}
 
 
 class RepairPlan(msgspec.Struct):
@@ -105,16 +128,17 @@ class RepairPlan(msgspec.Struct):
             found.append(GuardTripped(what, why=why, hint=hint, peer=peer, collection=name))
         return found
 
-    def wanted(self) -> dict[str, dict[Key, Mark]]:
-        """The rows as a carrier takes them."""
-        return {part.collection.name: {one.outcome.key: mark_of(one.outcome) for one in part.planned} for part in self.parts}
+    def report(self, *, whole: bool = True) -> Report:
+        """The plan for people and programs, and to be saved: every row, the first ones field by field.
 
-    def report(self) -> Report:
-        """The plan for people and programs, and to be saved: every row, the first ones field by field."""
+        Unless `whole`, no more rows than are told field by field.
+        """
         told: Report = {"plan": VERSION, "policy": self.policy.text, "head": self.head, "rows": self.rows, "found": self.found}
         told |= {"undoes": self.undoes} if self.undoes else {}
         told["collections"] = {part.collection.name: _part_report(part) for part in self.parts if part.planned}
-        told["repairs"] = [row for part in self.parts for row in _rows(part)]
+        told["repairs"] = [row for part in self.parts for row in _rows(part, whole=whole)]
+        more = self.rows - len(told["repairs"])
+        told |= {"repairs_not_listed": more} if more else {}
         told["left"] = [left_report(one) for one in self.left]
         return told | {"not_compared": list(self.absent), "why_not_compared": dict(self.absent)}
 
@@ -125,25 +149,23 @@ def left_report(one: Left) -> Report:
 
 
 def _part_report(part: Rough) -> Report:
-    peers = {peer: {word: counts[does.value] for does, word in _DOES.items()} for peer, counts in part.steps().items()}
-    classes = Counter(one.kind for one in part.planned)
-    return {"rows": len(part.planned), "found": part.found, "classes": dict(classes), "peers": peers}
+    return {"rows": len(part.planned), "found": part.found, "classes": dict(part.classes), "peers": part.steps()}
 
 
-def _rows(part: Rough) -> Iterator[Report]:
-    room = REPAIR_SHOWN_BYTES_MAX
-    for place, one in enumerate(part.planned):
-        outcome, columns = one.outcome, part.collection.columns
-        images = [row for row in (*outcome.stood.values(), *outcome.after.values()) if row is not None]
-        room -= sum(len(encode_row(row)) for row in images) if place < REPAIR_SHOWN_MAX else 0
-        whole = place < REPAIR_SHOWN_MAX and room >= 0
-        mark = mark_of(outcome)
-        told: Report = {"collection": part.collection.name, "key": key_list(outcome.key), "class": one.kind}
-        told["peers"] = {
-            peer: {"does": step.does.value} | (_values(outcome, peer, step.fields, columns) if whole else {})
-            for peer, step in outcome.steps(columns).items()
-        }
-        yield told | {"exact": encode_row(outcome.key).hex(), "stood": mark.stood, "after": mark.after}
+def _rows(part: Rough, *, whole: bool) -> Iterator[Report]:
+    room, name, columns = REPAIR_SHOWN_BYTES_MAX, part.collection.name, part.collection.columns
+    alike: dict[int, Report] = {}  # what peers do, without values: one object for all rows of which that is so
+    for place, one in enumerate(part.planned if whole else part.planned[: len(part.shown)]):
+        outcome = part.shown[place] if place < len(part.shown) else None
+        if outcome is not None:
+            images = [row for row in (*outcome.stood.values(), *outcome.after.values()) if row is not None]
+            room -= sum(len(encode_row(row)) for row in images)
+        if outcome is not None and room >= 0:
+            peers = {peer: {"does": step.does.value} | _values(outcome, peer, step.fields, columns) for peer, step in one.steps}
+        else:
+            peers = alike.setdefault(id(one.steps), {peer: {"does": step.does.value} for peer, step in one.steps})
+        told: Report = {"collection": name, "key": key_list(one.key), "class": one.kind, "peers": peers}
+        yield told | {"exact": encode_row(one.key).hex(), "stood": one.mark.stood, "after": one.mark.after}
 
 
 def _values(outcome: Outcome, peer: str, fields: Sequence[str], columns: Sequence[str]) -> Report:
@@ -162,13 +184,26 @@ def _at(row: Row, place: int) -> Value:
 
 
 def shortened(report: Report, size: int) -> Report:
-    """A report whose plan lists no more rows than fit into so many bytes of JSON: all of them, or the first ones."""
-    plan = report["plan"]
-    rows = plan["repairs"]
+    """A report that lists no more rows than fit into so many bytes of JSON: all of them, or the first ones.
+
+    Of each list: the rows of the plan, those that it leaves, and those that were left when it was carried out. A plan whose
+    rows are not all listed has `marks` of all, if these fit: so it can be kept and carried out all the same.
+    """
+    plan, done = report["plan"], report.get("done")
+    told = _fitted(_fitted(plan, "left", size // 4), "repairs", size)
+    if told["repairs"] is not plan["repairs"] and "repairs_not_listed" not in plan:
+        marks = carried(plan)["marks"]
+        told |= {"marks": marks} if len(msgspec.json.encode(marks)) <= size else {}
+    report = report | {"plan": told}
+    return report | {"done": _fitted(done, "left", size // 4)} if done else report
+
+
+def _fitted(part: Report, name: str, size: int) -> Report:
+    rows = part[name]
     if len(msgspec.json.encode(rows)) <= size:
-        return report
-    listed = {"repairs": rows[:REPAIR_SHOWN_MAX], "repairs_not_listed": len(rows[REPAIR_SHOWN_MAX:])}
-    return report | {"plan": plan | listed}
+        return part
+    more = part.get(f"{name}_not_listed", 0) + len(rows[REPAIR_SHOWN_MAX:])
+    return part | {name: rows[:REPAIR_SHOWN_MAX], f"{name}_not_listed": more}
 
 
 class Saved(msgspec.Struct, frozen=True):
@@ -180,21 +215,34 @@ class Saved(msgspec.Struct, frozen=True):
     wanted: dict[str, dict[Key, Mark]]
 
 
+def carried(data: Mapping[str, Any]) -> Report:
+    """Of a saved plan what it is carried out by: a third of it, so that it can be asked of a running hub.
+
+    Raises KeyError, TypeError or AttributeError for something else.
+    """
+    if "marks" in data:
+        return {name: value for name, value in data.items() if name in _CARRIED}
+    marks: dict[str, list[tuple[str, str, str]]] = {}
+    for row in data["repairs"]:
+        marks.setdefault(row["collection"], []).append((row["exact"], row["stood"], row["after"]))
+    return {name: value for name, value in data.items() if name in _CARRIED} | {"marks": marks}
+
+
 def read_plan(data: Mapping[str, Any]) -> Saved:
     """A saved plan. Raises UsageError for something else."""
     hint = "make one: syncline repair --out plan.json"
     try:
         if data["plan"] != VERSION:
             raise UsageError(f"a plan of version {data['plan']!r} cannot be read", hint=hint)
-        if data.get("repairs_not_listed"):
+        if data.get("repairs_not_listed") and "marks" not in data:
             raise UsageError("this plan is not whole", hint="name collections, or carry it out at once, with --yes")
         policy = read_policy(str(data["policy"]))
         if policy is None:
             raise UsageError(f"{data['policy']!r} is no policy", hint=hint)
         wanted: dict[str, dict[Key, Mark]] = {}
-        for row in data["repairs"]:
-            key = decode_row(bytes.fromhex(row["exact"]))
-            wanted.setdefault(str(row["collection"]), {})[key] = Mark(str(row["stood"]), str(row["after"]))
+        for name, rows in carried(data)["marks"].items():
+            marks = {decode_row(bytes.fromhex(exact)): Mark(str(stood), str(after)) for exact, stood, after in rows}
+            wanted[str(name)] = marks
         return Saved(policy, int(data.get("undoes", 0)), int(data.get("head", 0)), wanted)
     except (KeyError, TypeError, ValueError, AttributeError, binascii.Error, CodecError) as error:
         raise UsageError("this is not a plan of a repair", why=f"{type(error).__name__}: {error}", hint=hint) from error

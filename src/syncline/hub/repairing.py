@@ -13,11 +13,11 @@ from syncline.compare.repair import Outcome, RepairPolicy, Told
 from syncline.engine.core import Engine
 from syncline.hub.pins import pinned
 from syncline.hub.pipeline import LivePipeline
-from syncline.hub.telling import Decide, Rows, by_policy, told_of
+from syncline.hub.telling import Decide, LastWords, Rows, by_policy
 from syncline.model.change import Change
 from syncline.model.codec import encode_row
 from syncline.model.entry import Entry, Kind
-from syncline.model.limits import REPAIR_ENTRY_ROWS_MAX
+from syncline.model.limits import REPAIR_ENTRY_ROWS_MAX, REPAIR_PORTION_ROWS
 from syncline.model.schema import Collection
 from syncline.model.stamp import Offset
 from syncline.model.value import Key
@@ -93,19 +93,23 @@ class Carrier:
     async def carry(self, collection: Collection, wanted: Mapping[Key, Mark]) -> int:
         """Give these keys their outcome, each if it still is as its mark says and not in flight; how many."""
         before, keys = self.done.repaired, list(wanted)
-        for start in range(0, len(keys), REPAIR_ENTRY_ROWS_MAX):
-            some = keys[start : start + REPAIR_ENTRY_ROWS_MAX]
-            await self._carry(collection, {key: wanted[key] for key in some})
+        for start in range(0, len(keys), REPAIR_PORTION_ROWS):
+            portion = keys[start : start + REPAIR_PORTION_ROWS]
+            words = LastWords(self._engine.log, collection.name, frozenset(portion))
+            for place in range(0, len(portion), REPAIR_ENTRY_ROWS_MAX):
+                some = portion[place : place + REPAIR_ENTRY_ROWS_MAX]
+                await self._carry(collection, {key: wanted[key] for key in some}, words)
+                words.forget(some)
         return self.done.repaired - before
 
-    async def _carry(self, collection: Collection, wanted: Mapping[Key, Mark]) -> None:
+    async def _carry(self, collection: Collection, wanted: Mapping[Key, Mark], words: LastWords) -> None:
         engine, name = self._engine, collection.name
         with pinned(engine.window, min(engine.state.confirmed().values(), default=0)):
             copies, sure = await read_copies(collection, self._receivers(collection), list(wanted), self._pipeline)
             if not sure:
                 self._leave(name, wanted, "a peer did not tell in time what it wrote")
                 return
-            told = await told_of(engine.log, name, set(wanted))
+            told = await words.found()
             decided: list[Outcome] = []
             for key, mark in wanted.items():
                 rows = {peer: held.get(key) for peer, held in copies.items()}
@@ -157,8 +161,8 @@ class Carrier:
         peers = list(outcomes[0].stood)
         body: dict[str, Any] = {"repair": len(outcomes), "id": id, "policy": self._policy, "peers": peers}
         body["stood"] = [[one.stood[peer] for peer in peers] for one in outcomes]
-        words = {key: word for key, word in told.items() if word.known}
-        body["told"] = [[words[one.key].row] if one.key in words else [] for one in outcomes]
+        words = [told.get(one.key) for one in outcomes]
+        body["told"] = [[word.row] if word is not None and word.known else [] for word in words]
         if to and self._undoes:
             body["words"] = [list(one.word) for one in outcomes]
         body |= {"by": self._by} if self._by else {}

@@ -10,14 +10,14 @@ from syncline.engine.closing import closing
 from syncline.engine.core import Plan
 from syncline.hub.operations import Operations, why_away
 from syncline.hub.pipeline import LivePipeline
-from syncline.hub.repair_plan import Planned, RepairPlan, Rough, Saved, left_report, read_plan
+from syncline.hub.repair_plan import RepairPlan, Rough, Saved, left_report, read_plan
 from syncline.hub.repairing import CHANGED, FLYING, Carrier, Left, Mark, mark_of, mark_rows
-from syncline.hub.telling import Decide, Rows, by_policy, told_of
+from syncline.hub.telling import Decide, LastWords, Rows, by_policy, told_of
 from syncline.hub.undoing import Past, by_memory, past_repair, past_repairs
 from syncline.model.entry import Entry
 from syncline.model.errors import PeerUnreachable, UsageError
 from syncline.model.event import Listener
-from syncline.model.limits import REPAIR_ENTRY_ROWS_MAX, REPAIR_ROWS_MAX
+from syncline.model.limits import REPAIR_ENTRY_ROWS_MAX, REPAIR_PORTION_ROWS, REPAIR_ROWS_MAX
 from syncline.model.schema import Collection
 from syncline.model.space import Settings
 from syncline.model.stamp import Offset
@@ -49,7 +49,7 @@ class Noted(Protocol):
 class Wish(msgspec.Struct, frozen=True):
     """What is asked for. No collections: all. `plan`: a saved one to carry out; `undo`: a repair to take back, 0 for none.
 
-    `by`: who orders it, for the history.
+    `by`: who orders it, for the history. `listed`: the plan is to list every row, as one that is kept must.
     """
 
     collections: tuple[str, ...] = ()
@@ -60,6 +60,7 @@ class Wish(msgspec.Struct, frozen=True):
     plan: dict[str, Any] | None = None
     undo: Offset = 0
     by: str = ""
+    listed: bool = True
 
 
 def wish_of(body: Mapping[str, Any]) -> Wish:
@@ -93,7 +94,12 @@ class Made(msgspec.Struct, frozen=True):
         """The plan, why it would be refused, and whether there is nothing to do."""
         plan, refused = self.plan, self.plan.refusals(ground.settings, wish.rows_max, approved=wish.approve)
         equal = not (plan.rows or plan.found or _waits(plan.left) or plan.absent)
-        return {"plan": plan.report(), "refused": [one.as_json() for one in refused], "done": None, "equal": equal}
+        return {
+            "plan": plan.report(whole=wish.listed),
+            "refused": [one.as_json() for one in refused],
+            "done": None,
+            "equal": equal,
+        }
 
 
 def _waits(left: Sequence[Left]) -> bool:
@@ -184,21 +190,30 @@ async def _by_comparing(
     peers = ground.receivers(collection)
     if len(peers) < 2:
         return
-    found: list[Difference] = []
+    part = Rough(collection, rows=await _counted(collection, peers))
+    found: dict[Key, Rows] = {}
 
     async def take(drifted: Sequence[Difference]) -> None:
-        found.extend(drifted[: max(0, room - len(found))])
+        free = room - len(part.planned) - len(found)
+        found.update((one.key, one.rows) for one in drifted[: max(0, free)])
+        if len(found) >= REPAIR_PORTION_ROWS:
+            await settle()
 
-    rows = await _counted(collection, peers)
-    compared = await compare_collection(collection, peers, max(rows.values()), ground.pipeline, emit, take)
-    part = Rough(collection, found=compared.states.get("drift", 0), rows=rows)
-    told = await told_of(ground.log, collection.name, {one.key for one in found})
-    for one in found:
-        outcome = decide(collection, one.key, one.rows, told.get(one.key))
-        if outcome.left:
-            made.left.append(Left(collection.name, one.key, outcome.left))
-        else:
-            part.planned.append(Planned(outcome, classify(one.rows, told.get(one.key))))
+    async def settle() -> None:
+        told = await told_of(ground.log, collection.name, found.keys(), found)
+        portion = list(reversed(found.items()))
+        found.clear()
+        while portion:  # what is decided is let go of
+            key, rows = portion.pop()
+            outcome = decide(collection, key, rows, told.get(key))
+            if outcome.left:
+                made.left.append(Left(collection.name, key, outcome.left))
+            else:
+                part.add(outcome, classify(rows, told.get(key)))
+
+    compared = await compare_collection(collection, peers, max(part.rows.values()), ground.pipeline, emit, take)
+    await settle()
+    part.found = compared.states.get("drift", 0)
     made.left += [Left(collection.name, one.key, FLYING) for one in compared.differences if one.state != "drift"]
     made.parts.append(part)
 
@@ -216,8 +231,10 @@ async def _by_keys(
         part = Rough(collection, rows=await _counted(collection, peers))
         for start in range(0, len(keys), REPAIR_ENTRY_ROWS_MAX):
             some = keys[start : start + REPAIR_ENTRY_ROWS_MAX]
+            if start % REPAIR_PORTION_ROWS == 0:
+                words = LastWords(ground.log, name, frozenset(keys[start : start + REPAIR_PORTION_ROWS]))
             copies, sure = await read_copies(collection, peers, some, ground.pipeline)
-            told = await told_of(ground.log, name, set(some))
+            told = await words.found()
             for key in some:
                 rows, mark = {peer: held.get(key) for peer, held in copies.items()}, marks[key]
                 done = carried.get((name, key, mark.stood), 0)
@@ -230,7 +247,8 @@ async def _by_keys(
                 elif outcome.left:
                     made.left.append(Left(name, key, outcome.left, outcome.idle))
                 else:
-                    part.planned.append(Planned(outcome, classify(rows, told.get(key))))
+                    part.add(outcome, classify(rows, told.get(key)))
+            words.forget(some)
         part.found = len(part.planned)
         made.parts.append(part)
 
@@ -294,7 +312,7 @@ async def repair(operations: Operations, wish: Wish, emit: Listener) -> Report:
         by=wish.by,
     )
     for part in plan.parts:
-        await carrier.carry(part.collection, plan.wanted()[part.collection.name])
+        await carrier.carry(part.collection, part.wanted())
     done = carrier.done
     left = [*plan.left, *done.left]
     told = {"id": str(done.id) if done.id else None, "repaired": done.repaired, "left": [left_report(one) for one in left]}

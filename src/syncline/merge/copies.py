@@ -78,17 +78,30 @@ def _merge(rules: Rules, key: Key, rows: Rows, authority: str, told: Told | None
         return _removed(rules, key, held, lacking[0], authority)
     last = pad(told.row, width) if told is not None and told.row is not None else (ABSENT,) * width
     known = told is not None and told.row is not None
-    fields = [
-        _field(rules, place, held, authority, last[place], fresh=known and last[place] is ABSENT) for place in range(width)
-    ]
-    after = tuple([one.value for one in fields])
-    conflicts = [conflict for one in fields for conflict in one.conflicts]
+    after = list(next(iter(held.values())))
+    conflicts: list[Conflict] = []
+    for place in _contested(list(held.values())):
+        one = _field(rules, place, held, authority, last[place], fresh=known and last[place] is ABSENT)
+        after[place] = one.value
+        conflicts += one.conflicts
     if lacking:
         first = next(iter(held))
-        sides = Side(first, ABSENT, after, 0), Side(lacking[0], ABSENT, None, 0)
+        sides = Side(first, ABSENT, tuple(after), 0), Side(lacking[0], ABSENT, None, 0)
         conflicts.insert(0, _row_conflict(rules, first, *sides, authority))
     before = None if lacking else tuple([_other(held, place, value) for place, value in enumerate(after)])
-    return Change(rules.collection, key, before, after, Verdict(correct=True, full=True, conflicts=tuple(conflicts)))
+    return Change(rules.collection, key, before, tuple(after), Verdict(correct=True, full=True, conflicts=tuple(conflicts)))
+
+
+def _contested(rows: Sequence[Row]) -> list[int]:
+    """The places of the fields in which the rows are not all the same."""
+    first, *others = rows
+    found = {
+        place
+        for row in others
+        for place, (one, other) in enumerate(zip(first, row, strict=True))
+        if one is not other and not _same(one, other)
+    }
+    return sorted(found)
 
 
 def whole(change: Change) -> Row | None:
@@ -153,13 +166,13 @@ def _field(rules: Rules, place: int, held: Mapping[str, Row], authority: str, la
     chosen = next((one for one in found if authority in one.holders), None)
     if chosen is not None:
         return _choose(rules, place, held, chosen, found, f"authority {authority}")
-    values = [one for one in found if one.value is not None]
+    told = [one for one in found if one.value is not None]
     policy = rules.policies[place]
-    if len(values) == 1:
-        return _choose(rules, place, held, values[0], found, policy.name, "a value stands against NULL")
-    settled = _fold(rules, place, held, values)
+    if len(told) == 1:
+        return _choose(rules, place, held, told[0], found, policy.name, "a value stands against NULL")
+    settled = _fold(rules, place, held, told)
     if settled is None:
-        settled = _weigh(rules, place, held, values, last, fresh=fresh)
+        settled = _weigh(rules, place, held, told, last, fresh=fresh)
     empty = [one for one in found if one.value is None]
     if empty:
         note, side = "a value stands against NULL", Side(NOBODY, settled.value, None, 0)

@@ -8,6 +8,7 @@ import pytest
 from tests.unit.cli.fake import REPAIR, FakeHub, answer, syncline
 
 from syncline.cli.facade import Report
+from syncline.hub.repair_plan import carried
 from syncline.hub.repairs import Wish
 
 STEPS = {"insert": 0, "update": 1, "delete": 0}
@@ -114,13 +115,37 @@ def test_a_plan_is_kept_and_carried_out(hub: FakeHub, tmp_path: Path) -> None:
     assert json.loads((tmp_path / "plan.json").read_text()) == PLAN
     hub.asked.clear()
     assert syncline("repair", "--plan", "plan.json", "--yes").exit_code == 1
-    assert hub.asked == [("repair", (Wish(plan=PLAN, yes=True),))]
+    assert hub.asked == [("repair", (Wish(plan=carried(PLAN), yes=True, listed=False),))]
+
+
+def test_a_plan_that_a_running_hub_told_by_its_marks_is_kept_and_carried_out(hub: FakeHub, tmp_path: Path) -> None:
+    marks = {"marks": {"customers": [["91", "a", "b"]] * 3}}
+    hub.answers["repair"] = {**PLANNED, "plan": {**PLAN, "repairs": ROWS[:1], "repairs_not_listed": 2, **marks}}
+    assert syncline("repair", "--out", "plan.json").exit_code == 1
+    hub.asked.clear()
+    assert syncline("repair", "--plan", "plan.json", "--yes").exit_code == 1
+    ((_, (wish,)),) = hub.asked
+    assert isinstance(wish, Wish)
+    assert wish.plan is not None
+    assert wish.plan["marks"] == marks["marks"]
+
+
+def test_a_plan_larger_than_a_request_to_the_hub_is_read(hub: FakeHub, tmp_path: Path) -> None:
+    wide = {**ROWS[0], "key": ["x" * 1_000_000]}
+    (tmp_path / "plan.json").write_text(json.dumps({**PLAN, "repairs": [wide] * 20}))
+    hub.answers["repair"] = PLANNED
+    assert syncline("repair", "--plan", "plan.json", "--yes").exit_code == 1
+    ((_, (wish,)),) = hub.asked
+    assert isinstance(wish, Wish)
+    assert wish.plan is not None
+    assert len(wish.plan["marks"]["customers"]) == 20
+    assert len(json.dumps(wish.plan)) < 10_000, "what is asked of the hub is small"
 
 
 def test_a_plan_that_is_not_whole_is_not_kept(hub: FakeHub, tmp_path: Path) -> None:
     hub.answers["repair"] = {**PLANNED, "plan": {**PLAN, "repairs_not_listed": 7}}
     result = syncline("repair", "--out", "plan.json")
-    assert (result.exit_code, "too large to be kept" in result.stderr) == (2, True)
+    assert (result.exit_code, "too large for the running hub" in result.stderr) == (2, True)
     assert not (tmp_path / "plan.json").exists()
 
 

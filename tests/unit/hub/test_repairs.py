@@ -1,16 +1,19 @@
 """Repairing over a running engine: the plan, carrying it out, directions, limits."""
 
 import json
+from collections.abc import AsyncIterator
 
 import pytest
 from tests.unit.engine.stand import Stand
 from tests.unit.hub.repairer import Report, ask, away, drift, settles
-from tests.unit.hub.verbs import begin, compare, contended
+from tests.unit.hub.verbs import begin, compare, contended, quiet
 
 from syncline.engine.session import Phase
 from syncline.hub import repair_plan, repairing
 from syncline.hub.repair_plan import shortened
+from syncline.hub.repairs import live_ground, plan_repair, wish_of
 from syncline.hub.undoing import list_report, past_repairs
+from syncline.model.entry import Entry
 from syncline.model.errors import GuardTripped, PeerUnreachable, UsageError
 from syncline.model.space import Direction, Settings
 from syncline.model.value import Value
@@ -292,6 +295,56 @@ def test_one_entry_has_no_more_rows_than_its_limit(monkeypatch: pytest.MonkeyPat
     stand.run(story())
 
 
+def test_the_log_is_read_once_for_all_rows_of_a_repair_and_rows_are_told_anew_as_it_grows(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A reading of the whole log for every thousand rows made the repair of very many rows last for ever."""
+    monkeypatch.setattr(repairing, "REPAIR_ENTRY_ROWS_MAX", 10)
+    stand = Stand("pq")
+    stand.fill("p", range(200))
+
+    async def story() -> None:
+        verbs = await begin(stand)
+        for key in range(200):
+            drift(stand, "q", key, a="drifted")
+        read, plain = list[int](), stand.log.read
+
+        def counted(after: int, upto: int | None = None) -> AsyncIterator[tuple[Entry, ...]]:
+            read.append(stand.log.head - after)
+            return plain(after, upto)
+
+        start = stand.log.head
+        monkeypatch.setattr(stand.log, "read", counted)
+        report = await ask(verbs, "authority:q", yes=True)
+        assert report["done"]["repaired"] == 200
+        whole = [count for count in read if count >= start]
+        assert (len(settles(stand)), len(whole)) == (20, 2), "once for the plan, once for carrying it out"
+        await stand.idle()
+        assert stand.same()
+
+    stand.run(story())
+
+
+def test_a_plan_of_many_rows_holds_the_values_of_the_first_ones_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(repair_plan, "REPAIR_SHOWN_MAX", 5)
+    stand = Stand("pq")
+    stand.fill("p", range(50))
+
+    async def story() -> None:
+        verbs = await begin(stand)
+        for key in range(50):
+            drift(stand, "q", key, a="drifted")
+        made = await plan_repair(live_ground(verbs), wish_of({}), quiet)
+        (part,) = made.plan.parts
+        assert (len(part.planned), len(part.shown), len({id(one.steps) for one in part.planned})) == (50, 5, 1)
+        assert (await ask(verbs))["plan"]["repairs"][49]["peers"]["q"] == {"does": "update"}
+        told = (await ask(verbs, listed=False))["plan"]
+        assert (len(told["repairs"]), told["repairs_not_listed"], told["rows"]) == (5, 45, 50)
+        assert told["collections"]["items"]["peers"]["q"]["update"] == 50
+
+    stand.run(story())
+
+
 def test_wide_values_are_not_told_and_a_long_plan_is_shortened(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(repair_plan, "REPAIR_SHOWN_BYTES_MAX", 5_000)
     stand = contended()
@@ -308,7 +361,11 @@ def test_wide_values_are_not_told_and_a_long_plan_is_shortened(monkeypatch: pyte
         monkeypatch.setattr(repair_plan, "REPAIR_SHOWN_MAX", 1)
         plan = shortened(report, 100)["plan"]
         assert (plan["repairs"], plan["repairs_not_listed"], plan["rows"]) == ([first], 1, 2)
-        assert (await ask(verbs, yes=True))["done"]["repaired"] == 2
+        assert "marks" not in plan, "they would not fit either"
+        kept = shortened(report, 300)["plan"]
+        assert (len(kept["repairs"]), len(kept["marks"]["items"])) == (1, 2)
+        assert (await ask(verbs, plan=kept, yes=True))["done"]["repaired"] == 2
+        assert (await ask(verbs, plan=kept, yes=True))["done"]["repaired"] == 0, "once"
 
     stand.run(story())
 
