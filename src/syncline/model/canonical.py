@@ -10,18 +10,17 @@ A column's class follows from its collection's kind, so all peers write a value 
     any      after a letter: n12, r3ff0000000000000 (only of doubles without a fraction), x00ff, t5:hello; NULL: nothing
 
 A value that is none of its column's class stands as in `any`, after an exclamation mark. Every column ends in a semicolon. So
-the text can be read in one way only: rows with equal texts are equal rows. A digest is 128 bits of a hash over a salt and this
-text, as two halves; digests of many rows are added, each half modulo 2**64, and go with the number of rows. Nobody who writes
-rows knows the salt, so rows cannot be made to cancel each other out.
+the text can be read in one way only: rows with equal texts are equal rows. A digest is a number of 64 bits that a hash over a
+salt and this text begins with, or of two such halves; digests of many rows are added, each half modulo 2**64, and go with the
+number of rows. Nobody who writes rows knows the salt, so rows cannot be made to cancel each other out.
 """
 
-import hashlib
 import math
 import struct
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from enum import StrEnum
-from functools import partial
+from hashlib import sha256
 from types import NoneType
 from typing import Final, NamedTuple, cast
 
@@ -31,11 +30,8 @@ from syncline.model.schema import Collection, Kind
 from syncline.model.value import Row, Tagged, Value, pad, real
 
 HALF: Final = 2**64
-MD5: Final = "md5"  # MD5 of the salt and the canonical text, its halves as big-endian numbers: every engine has it
-try:  # the interpreter's own MD5 takes less than half the time for texts as short as rows
-    from _md5 import md5 as _md5  # type: ignore[import-not-found]
-except ImportError:  # it was built without
-    _md5 = partial(hashlib.md5, usedforsecurity=False)
+SHA256: Final = "sha256"  # the first 8 bytes of SHA-256 of the salt and the canonical text, the highest first: all can do it
+HASH_BYTES: Final = 8
 _BITS: Final = struct.Struct(">d")
 
 
@@ -62,7 +58,7 @@ _CLASSES: Final = {
 class Way(msgspec.Struct, frozen=True):
     """How rows are digested: the algorithm, and a salt of 16 hex digits that is new for every proof."""
 
-    algorithm: str = MD5
+    algorithm: str = SHA256
     salt: str = "0" * 16
 
 
@@ -208,16 +204,16 @@ def _texts(columns: Sequence[Written], way: Way) -> list[bytes]:
 
 
 def digest_columns(columns: Sequence[Sequence[Value]], classes: Sequence[Class], way: Way) -> list[int]:
-    """The digest of each row of these columns, as one number: the first half shifted, plus the second."""
+    """The digest of each row of these columns."""
     texts = _texts([written(column, kind) for column, kind in zip(columns, classes, strict=True)], way)
-    return [int.from_bytes(_md5(text).digest()) for text in texts]
+    return [int.from_bytes(sha256(text).digest()[:HASH_BYTES]) for text in texts]
 
 
 def total_written(columns: Sequence[Written], way: Way) -> int:
     """The sum of the digests of all rows of these columns, of which there is at least one."""
-    digests = b"".join([_md5(text).digest() for text in _texts(columns, way)])
-    halves = struct.unpack(f">{len(digests) // 8}Q", digests)
-    return combined(sum(halves[::2]), sum(halves[1::2]))
+    texts = _texts(columns, way)
+    digests: tuple[int, ...] = struct.unpack(">" + "Q24x" * len(texts), b"".join([sha256(text).digest() for text in texts]))
+    return sum(digests) % HALF
 
 
 def digest_rows(rows: Sequence[Row], classes: Sequence[Class], way: Way) -> list[int]:
@@ -235,5 +231,5 @@ def total_of(digests: Iterable[int]) -> int:
 
 
 def combined(high: int, low: int) -> int:
-    """One number of two sums of halves, each of any size and sign."""
+    """One number of two sums of halves, each of any size and sign; a hash of 64 bits has only the lower one."""
     return ((high % HALF) << 64) | (low % HALF)

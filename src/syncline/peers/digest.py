@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from typing import Final
 
-from syncline.model.canonical import MD5, Way, classes_of, digest_rows, total_of
+from syncline.model.canonical import SHA256, Way, classes_of, digest_rows, total_of
 from syncline.model.schema import Collection, Kind
 from syncline.model.value import Key, Row, Tagged
 from syncline.peers.protocol import Chunk, Digest, Digests, Peer, Range
@@ -14,10 +14,10 @@ _SAMPLE: Final = Collection("sample", ("a", "b", "c"), ("a",), (Kind.INTEGER, Ki
 _ROW: Final[Row] = (-12, "\u00e4 'b;\n", Tagged("real", "0.5"))
 
 
-def sample(algorithm: str = MD5) -> str:
+def sample(algorithm: str = SHA256) -> str:
     """The digest of one row, as hex: what an algorithm makes of it."""
     (digest,) = digest_rows([_ROW], classes_of(_SAMPLE), Way(algorithm))
-    return f"{digest:032x}"
+    return f"{digest:016x}"
 
 
 class ReadsDigests:
@@ -25,7 +25,7 @@ class ReadsDigests:
 
     async def ways(self: Peer) -> dict[str, str]:
         """See the protocol."""
-        return {MD5: sample()}
+        return {SHA256: sample()}
 
     async def fences(self: Peer, collection: Collection, ranges: Sequence[Range], size: int) -> list[list[Key]]:
         """See the protocol."""

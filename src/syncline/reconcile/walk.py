@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from syncline.compare.rows import differing_keys
-from syncline.model.canonical import MD5, Way
+from syncline.model.canonical import SHA256, Way
 from syncline.model.errors import PeerChanged
 from syncline.model.key import order
 from syncline.model.limits import COMPARE_ROWS_MAX
@@ -26,7 +26,7 @@ RANGES_MAX: Final = 512  # of one question, where each question takes as long as
 SLOW_SECONDS: Final = 0.5  # for so many ranges as are asked for at once
 GAIN: Final = 0.85  # of the time per range is left, at most, where larger questions help
 REST: Final = 4  # questions of the old size after larger ones did not help, as what else a server does blurs that
-PREFERRED: Final = ("lookup3", MD5)  # the fastest that all peers have in common
+PREFERRED: Final = ("lookup3", SHA256)  # the fastest that all peers have in common
 
 
 class Piece(msgspec.Struct, frozen=True):
@@ -253,5 +253,5 @@ async def way_for(peers: Sequence[Peer]) -> Way:
         if len({ways.get(algorithm, peer.name) for ways, peer in zip(known, peers, strict=True)}) == 1 < len(peers):
             return Way(algorithm, secrets.token_hex(8))
     if len(peers) < 2:
-        return Way(MD5, secrets.token_hex(8))
+        return Way(SHA256, secrets.token_hex(8))
     raise PeerChanged("the peers digest rows in different ways", hint="compare them with the same version of Syncline")

@@ -20,7 +20,7 @@ TIME = "2026-11-21T10:00:00.000001Z"
 
 def report(name: str = "customers", peer: str = "hq", chain: Chain = Chain(1, None)) -> ProofReport:  # noqa: B008  it is frozen
     """A report of one collection at two peers, with an open incident, one that is over, and parked rows."""
-    last = Comparison(TIME, "full", "not equal", 40, (peer, "van"), ("van",), 100, 3, 2_500_000, {"drift": 2}, "md5")
+    last = Comparison(TIME, "full", "not equal", 40, (peer, "van"), ("van",), 100, 3, 2_500_000, {"drift": 2}, "sha256")
     found = IncidentPart("56.0", (peer,), 2, 40, 55, TIME, "uncaptured", f"why at {peer}", f"fix {name}", None, None, None)
     over = IncidentPart("30.0", (), 1, 0, 29, TIME, "cascade", "why", "fix", 35, TIME, "equal again")
     scan = UnderWay(TIME, 41, 77)

@@ -78,7 +78,7 @@ def test_the_page_says_what_the_report_says() -> None:
     for said in (
         "Not equal", "2 rows differ between copies", "differs", "not proven", "because of incident 56.0", "CHECK", "uncaptured",
         "found at entry 55", "proven equal through entry 40", "never proven equal before", "equal again",
-        "all rows: 100 rows, compared by 3 digests (md5) in 2 seconds; each copy had entry 40", "behind: van",
+        "all rows: 100 rows, compared by 3 digests (sha256) in 2 seconds; each copy had entry 40", "behind: van",
         "1 of 5 ever", "sqlite:////hq.db", "1f.0.hq",
         "77 rows so far, begun 2026-11-21 10:00:00 UTC", "broken", "Last compared",
         "PUBLIC+KEY=", "0123456789abcdef", "SIGNATURE==", "f" * 64, *report().not_claimed, report().digests,

@@ -24,7 +24,7 @@ TIME = 1_700_000_000_000_000
 
 def proof(mode: Mode = Mode.FULL, start: int = 50, unequal: dict[str, int] | None = None, **more: object) -> Proof:
     """A proof of both peers."""
-    made = Proof("items", mode, ("p", "q"), start, 10, 2, unequal or {}, TIME, 1.5, algorithm="md5")
+    made = Proof("items", mode, ("p", "q"), start, 10, 2, unequal or {}, TIME, 1.5, algorithm="sha256")
     return msgspec.structs.replace(made, **more)
 
 
@@ -68,7 +68,7 @@ def test_all_copies_through_the_last_change_are_in_sync_with_the_time_of_that_ch
     assert (full.result, full.microseconds, full.algorithm, full.at) == (
         "equal",
         1_500_000,
-        "md5",
+        "sha256",
         "2023-11-14T22:13:20.000000Z",
     )
 

@@ -7,7 +7,7 @@ asks reads the rows instead. Everything here blocks and is run in the session's 
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from syncline.model.canonical import Class, Way, combined, total_of
+from syncline.model.canonical import HALF, HASH_BYTES, Class, Way, total_of
 from syncline.model.value import Key
 from syncline.peers.buckets import Buckets, buckets_of
 from syncline.peers.mysql.connect import Connection
@@ -23,17 +23,13 @@ _BOUNDS_MAX: Final = 500_000  # bytes of all bounds in one statement, which has 
 _FENCES_MAX: Final = 256  # looked for in one go, so that other work is done between them
 _KEYS_READ: Final = 8_192  # in one go, where fences are so close that all keys are read
 _CLOSE: Final = 512  # rows between fences that are close
-_ALL: Final = 2**63 - 1  # rows; a query with a limit is done as it stands, so that a digest is made once
-_SUMS: Final = (
-    "COUNT(*), COUNT(digest), SUM(CAST(CONV(LEFT(digest, 16), 16, 10) AS UNSIGNED)), "
-    "SUM(CAST(CONV(RIGHT(digest, 16), 16, 10) AS UNSIGNED))"
-)
+_FAR: Final = HALF**2  # stands for a row that has to be read: further than the sum of any digests
 _SAMPLE: Final = "(SELECT -12 AS a, '\u00e4 ''b;\n' AS b, 0.5 AS c) AS sample"  # the row that peers.digest has
 _SAMPLE_TYPES: Final = (Type("bigint", "bigint"), Type("text", "text", charset="utf8mb4"), Type("decimal", "decimal", scale=1))
 _SAMPLE_CLASSES: Final = (Class.NUMBER, Class.TEXT, Class.ANY)
-_HASH: Final = Type("binary", "binary(16)", size=16)
+_HASH: Final = Type("binary", f"binary({HASH_BYTES})", size=HASH_BYTES)
 _NUMBER: Final = Type("bigint", "bigint")
-_Sums = tuple[int, int, int, int]  # rows, digests, both halves
+_Sums = tuple[int, int]  # rows, the sum of their digests
 
 
 def sample(connection: Connection) -> str:
@@ -44,11 +40,11 @@ def sample(connection: Connection) -> str:
 
 
 def _hash(names: Sequence[str], kinds: Sequence[Type], classes: Sequence[Class], way: Way) -> str | None:
-    """A row's digest as 32 hex digits; NULL where a row has to be read. None if the server cannot make it."""
+    """A row's digest as hex digits; NULL where a row has to be read. None if the server cannot make it."""
     text = expression(names, kinds, classes)
     if text is None:
         return None
-    found = f"CONVERT(MD5(CONCAT_WS('', {quoted(way.salt).decode()}, {text})) USING latin1)"  # of few bytes on the way
+    found = f"LEFT(SHA2(CONCAT_WS('', {quoted(way.salt).decode()}, {text}), 256), {2 * HASH_BYTES})"
     doubtful = doubts(names, kinds)
     return f"IF({' OR '.join(doubtful)}, NULL, {found})" if doubtful else found
 
@@ -70,10 +66,10 @@ def digests(
     found: list[_Sums] = []
     for some, buckets in _at_once(source, ranges):
         sums = _by_scan(connection, source, buckets, hashed) if buckets else _by_index(connection, source, some, hashed)
-        found += [sums.get(place, (0, 0, 0, 0)) for place in range(len(some))]
-    if any(rows != digested for rows, digested, _, _ in found):
+        found += [sums.get(place, (0, 0)) for place in range(len(some))]
+    if any(total >= _FAR for _, total in found):
         return None
-    return [Digest(rows, combined(high, low)) for rows, _, high, low in found]
+    return [Digest(rows, total % HALF) for rows, total in found]
 
 
 def _is_scanned(source: Source) -> bool:
@@ -105,11 +101,7 @@ def _follows(one: Range, other: Range) -> bool:
 def _by_index(connection: Connection, source: Source, ranges: Sequence[Range], hashed: str) -> dict[int, _Sums]:
     """The sums of ranges that the key's index finds, by their place."""
     tails = [source.table.encode() + key_range(source, *one) for one in ranges]
-    parts = [
-        b"SELECT %d, %s FROM (SELECT %s AS digest FROM %s LIMIT %d) AS digests"
-        % (place, _SUMS.encode(), hashed.encode(), tail, _ALL)
-        for place, tail in enumerate(tails)
-    ]
+    parts = [b"SELECT %d, %s FROM %s" % (place, _sums_of(hashed), tail) for place, tail in enumerate(tails)]
     return _sums(connection, b" UNION ALL ".join(parts))
 
 
@@ -117,8 +109,7 @@ def _by_scan(connection: Connection, source: Source, buckets: Buckets, hashed: s
     """The sums of ranges in order, by their place: each row is looked at once, and those between them are not digested."""
     number, where = _halved(source, buckets)
     rows = source.table.encode() + where
-    placed = b"SELECT %s AS place, %s AS digest FROM %s LIMIT %d" % (number, hashed.encode(), rows, _ALL)
-    sums = _sums(connection, b"SELECT place, %s FROM (%s) AS digests GROUP BY place" % (_SUMS.encode(), placed))
+    sums = _sums(connection, b"SELECT %s, %s FROM %s GROUP BY 1" % (number, _sums_of(hashed), rows))
     return {buckets.places[bucket]: found for bucket, found in sums.items()}
 
 
@@ -138,9 +129,14 @@ def _halved(source: Source, buckets: Buckets) -> tuple[bytes, bytes]:
     return buckets.number(b"%d".__mod__, either), where
 
 
+def _sums_of(hashed: str) -> bytes:
+    """Rows and the sum of their digests. Each digest is made once, and no row is kept until all are there."""
+    return f"COUNT(*), SUM(IFNULL(CAST(CONV({hashed}, 16, 10) AS UNSIGNED), {_FAR}))".encode()
+
+
 def _sums(connection: Connection, sql: bytes) -> dict[int, _Sums]:
     numbers = ([int(field or 0) for field in row] for row in read(connection, sql))
-    return {place: (rows, digested, high, low) for place, rows, digested, high, low in numbers}
+    return {place: (rows, total) for place, rows, total in numbers}
 
 
 # -- keys -----------------------------------------------------------------------------------------------------------------

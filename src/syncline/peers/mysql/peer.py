@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from syncline.model import limits
 from syncline.model.block import Block
-from syncline.model.canonical import MD5, Way, classes_of
+from syncline.model.canonical import SHA256, Way, classes_of
 from syncline.model.change import Transaction
 from syncline.model.errors import PeerChanged, PeerUnreachable, PeerUnsafe, Problem
 from syncline.model.schema import Collection, Table
@@ -201,7 +201,7 @@ class MysqlPeer(ReadsDigests):
 
     async def ways(self) -> dict[str, str]:
         """See the protocol."""
-        return {MD5: await self._read(digest.sample, "digesting a sample")}
+        return {SHA256: await self._read(digest.sample, "digesting a sample")}
 
     async def fences(self, collection: Collection, ranges: Sequence[Range], size: int) -> list[list[Key]]:
         """See the protocol. Other work is done between some and the next."""

@@ -10,13 +10,13 @@ from typing import Any, Final
 
 import psycopg
 
-from syncline.model.canonical import MD5, Class, Way, classes_of, combined
+from syncline.model.canonical import SHA256, Class, Way, classes_of, combined
 from syncline.model.schema import Collection, Kind
 from syncline.model.value import Key, Value
 from syncline.peers.postgres.columns import column_reader_of
 from syncline.peers.postgres.connect import Connection
 from syncline.peers.postgres.convert import BOOL, BPCHAR, BYTEA, FLOAT4, FLOAT8, INTEGERS, NUMERIC, UUID, Type, store
-from syncline.peers.postgres.digestsql import LOOKUP3, Hashed, literal, read_sql, text_sql
+from syncline.peers.postgres.digestsql import LOOKUP3, Hashed, halves_of, literal, read_sql, text_sql
 from syncline.peers.postgres.ranges import compared, term
 from syncline.peers.postgres.rangesql import Asked, column, escaped, sought, table, way_in
 from syncline.peers.postgres.snapshot import Source
@@ -47,7 +47,7 @@ async def algorithms(connection: Connection) -> dict[str, str]:
     if row[2] != "UTF8":  # texts are digested as UTF-8
         return {}
     samples = {}
-    for algorithm in (MD5, LOOKUP3):
+    for algorithm in (SHA256, LOOKUP3):
         hashed = Hashed([(f"c{place}", kind, one) for place, (_, kind, one) in enumerate(_SAMPLE)], Way(algorithm))
         values = ", ".join(f"{value} AS c{place}" for place, (value, _, _) in enumerate(_SAMPLE))
         sql = f"SELECT {', '.join(hashed.halves)} FROM (SELECT {hashed.row} AS h FROM (SELECT {values}) AS sample) AS row"
@@ -55,7 +55,7 @@ async def algorithms(connection: Connection) -> dict[str, str]:
             halves: Any = await (await connection.execute(escaped(sql).encode())).fetchone()
         except _NO_HASH:  # forbidden here
             continue
-        samples[algorithm] = f"{combined(*halves):032x}"
+        samples[algorithm] = f"{_digest(halves):0{16 * len(halves)}x}"
     return samples
 
 
@@ -127,15 +127,20 @@ async def hashes(
         sql, params = sought(source, ranges, each)
     else:
         sql, params = one_reading(halving.number, f"FROM {table(source)} WHERE {halving.where}"), halving.params
-    for (number, high, low), key in await _fetch_keys(connection, sql, params, kinds, 3):
-        found[number if halving is None else halving.places[number]][key] = combined(high, low)
+    for (number, *halves), key in await _fetch_keys(connection, sql, params, kinds, 1 + halves_of(way)):
+        found[number if halving is None else halving.places[number]][key] = _digest(halves)
     return found
+
+
+def _digest(halves: Sequence[int]) -> int:
+    """The digest of one half or two, the higher one first; each has any size and sign."""
+    return combined(*halves) if len(halves) > 1 else combined(0, *halves)
 
 
 def _parts(count: int, found: Sequence[tuple[Any, ...]]) -> list[Digest]:
     parts = [Digest(0, 0)] * count
-    for place, rows, high, low in found:
-        parts[place] = Digest(rows, combined(int(high or 0), int(low or 0)))
+    for place, rows, *halves in found:
+        parts[place] = Digest(rows, _digest([int(half or 0) for half in halves]))
     return parts
 
 

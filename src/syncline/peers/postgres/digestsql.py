@@ -1,16 +1,16 @@
 """SQL that writes rows as model.canonical does, and hashes them. Pure text; nothing in it is a placeholder.
 
 A column is read once, by the alias of its place, so that its text is made once. Every type has the text that its values have
-when they are read; pg_catalog.concat leaves out what is NULL, as the canonical text does.
+when they are read. Texts are put together two by two: pg_catalog.concat takes longer, as it looks up how each type is written,
+and one after the other would copy what is long again and again.
 """
 
-import re
 from collections.abc import Sequence
 from hashlib import sha256
 from struct import unpack
 from typing import Final
 
-from syncline.model.canonical import MD5, Class, Way
+from syncline.model.canonical import HASH_BYTES, SHA256, Class, Way
 from syncline.peers.postgres.convert import (
     BOOL,
     BYTEA,
@@ -26,10 +26,8 @@ from syncline.peers.postgres.convert import (
 )
 
 LOOKUP3: Final = "lookup3"  # hashtextextended of the canonical text, with two seeds made of the salt
-_ARGUMENTS_MAX: Final = 100  # of a function
 _LETTERS: Final = {Class.NUMBER: "n", Class.BYTES: "x", Class.TEXT: "t"}
 _WRITTEN: Final = frozenset({JSON, JSONB, UUID, 1082, 1083, 1114, 1184, 1186})  # a cast to text is what the server sends
-_CONSTANT: Final = re.compile("'[:;]+'")
 _BITS: Final = "pg_catalog.encode(pg_catalog.float8send({0}), 'hex')"
 
 
@@ -57,52 +55,40 @@ def read_sql(name: str, kind: Type) -> str:
 
 def canonical_sql(kinds: Sequence[tuple[str, Type, Class]], salt: str = "") -> str:
     """The canonical text of a row, after the salt; each column is given by the name of what was read of it."""
-    arguments = [literal(salt)] if salt else []
+    parts = [f"{literal(salt)}::text"] if salt or not kinds else []
     for name, kind, wanted in kinds:
-        for one in (*_arguments(name, kind, wanted), "';'"):
-            if arguments and _CONSTANT.fullmatch(one) and _CONSTANT.fullmatch(arguments[-1]):
-                arguments[-1] = arguments[-1][:-1] + one[1:]
-            else:
-                arguments.append(one)
-    return _concat(arguments or ["''"])
+        null = "':;'" if wanted is Class.TEXT else "';'"
+        parts.append(f"COALESCE({_text_of(name, kind, wanted)} || ';', {null})")
+    while len(parts) > 1:
+        pairs = [f"({one} || {other})" for one, other in zip(parts[::2], parts[1::2], strict=False)]
+        parts = [*pairs, *parts[len(pairs) * 2 :]]
+    return parts[0]
 
 
-def _concat(arguments: Sequence[str]) -> str:
-    while len(arguments) > _ARGUMENTS_MAX:
-        starts = range(0, len(arguments), _ARGUMENTS_MAX)
-        arguments = [_concat(arguments[start : start + _ARGUMENTS_MAX]) for start in starts]
-    return f"pg_catalog.concat({', '.join(arguments)})"
-
-
-def _arguments(name: str, kind: Type, wanted: Class) -> list[str]:
-    """What of the canonical text stands for a column, without the semicolon."""
+def _text_of(name: str, kind: Type, wanted: Class) -> str:
+    """The canonical text of a column, without the semicolon; NULL for NULL."""
     if kind.oid in INTEGERS:
-        return _lettered("n", name, wanted)
+        return _lettered("n", f"{name}::text", wanted)
     if kind.oid == BOOL:
-        return _lettered("n", f"{name}::int4", wanted)
+        return _lettered("n", f"{name}::int4::text", wanted)
     if kind.oid == BYTEA:
         return _lettered("x", f"pg_catalog.encode({name}, 'hex')", wanted)
     if kind.oid == NUMERIC:
         plain = name if kind.scale is not None and kind.scale <= 0 else f"pg_catalog.trim_scale({name})"
-        return [_exact_real(name, plain)] if wanted is Class.REAL else _lettered("n", plain, wanted)
+        return _exact_real(name, plain) if wanted is Class.REAL else _lettered("n", f"{plain}::text", wanted)
     if kind.oid in FLOATS:
-        return [_real(name, wanted)]
-    size = f"pg_catalog.octet_length({name})"
+        return _real(name, wanted)
+    sized = f"pg_catalog.octet_length({name})::text || ':' || {name}"
     if wanted is Class.TEXT:
-        return [size, "':'", name]
-    return [f"'{'' if wanted is Class.ANY else '!'}t' || {size}::text || ':' || {name}"]
+        return sized
+    return f"'{'' if wanted is Class.ANY else '!'}t' || {sized}"
 
 
-def _lettered(letter: str, text: str, wanted: Class) -> list[str]:
+def _lettered(letter: str, text: str, wanted: Class) -> str:
     """A text that has this letter in `any`."""
     if _LETTERS.get(wanted) == letter:
-        return [f"'x' || {text}" if wanted is Class.BYTES else text]
-    tagged = f"'{'' if wanted is Class.ANY else '!'}{letter}' || {text}::text"
-    return [_or_colon(tagged) if wanted is Class.TEXT else tagged]
-
-
-def _or_colon(text: str) -> str:
-    return f"coalesce({text}, ':')"
+        return f"'x' || {text}" if wanted is Class.BYTES else text
+    return f"'{'' if wanted is Class.ANY else '!'}{letter}' || {text}"
 
 
 def _real(name: str, wanted: Class) -> str:
@@ -112,11 +98,10 @@ def _real(name: str, wanted: Class) -> str:
         return f"CASE WHEN {name} = 'NaN'::float8 THEN 'NaN' ELSE {bits} END"
     mark = "" if wanted is Class.ANY else "!"
     letter = "''" if wanted is Class.NUMBER else f"'{mark}n'"
-    text = (
+    return (
         f"CASE WHEN pg_catalog.abs({name}) < 'Infinity'::float8 THEN CASE WHEN pg_catalog.trunc({name}) = {name} "
         f"THEN '{mark}r' || {bits} ELSE {letter} || {name}::text::numeric::text END ELSE {letter} || {name}::text END"
     )
-    return _or_colon(text) if wanted is Class.TEXT else text
 
 
 def _exact_real(name: str, plain: str) -> str:
@@ -132,15 +117,21 @@ def _exact_real(name: str, plain: str) -> str:
 
 
 class Hashed:
-    """How a row's text becomes two halves: an expression for the text's hash, and one for each half of it."""
+    """How a row's text becomes a digest: an expression for what is made of the row, and one for each half of the digest."""
 
     def __init__(self, kinds: Sequence[tuple[str, Type, Class]], way: Way) -> None:
-        if way.algorithm == MD5:
-            self.row = f"('x' || pg_catalog.md5({canonical_sql(kinds, way.salt)}))::bit(128)"
-            self.halves = [f"pg_catalog.substring(h, {start}, 64)::int8" for start in (1, 65)]
+        if way.algorithm == SHA256:
+            hashed = f"pg_catalog.sha256(pg_catalog.convert_to({canonical_sql(kinds, way.salt)}, 'UTF8'))"
+            self.row = f"('x' || pg_catalog.encode(pg_catalog.substr({hashed}, 1, {HASH_BYTES}), 'hex'))::bit(64)::int8"
+            self.halves = ["h"]
         else:
             self.row = f'{canonical_sql(kinds)} COLLATE "C"'
             self.halves = [f"pg_catalog.hashtextextended(h, '{seed}'::int8)" for seed in seeds_of(way.salt)]
+
+
+def halves_of(way: Way) -> int:
+    """How many halves the digests of a way have."""
+    return 1 if way.algorithm == SHA256 else 2
 
 
 def seeds_of(salt: str) -> tuple[int, int]:

@@ -13,7 +13,7 @@ import psycopg
 
 from syncline.model import limits
 from syncline.model.block import Block
-from syncline.model.canonical import MD5, Way
+from syncline.model.canonical import SHA256, Way
 from syncline.model.change import Change, Transaction
 from syncline.model.errors import PeerBusy, PeerChanged, PeerUnreachable, PeerUnsafe, Problem
 from syncline.model.schema import Collection, Table
@@ -297,7 +297,7 @@ class PostgresPeer(ReadsDigests):
 
     async def ways(self) -> dict[str, str]:
         """See the protocol. What the server cannot compute is read."""
-        return {MD5: sample()} | await self._able()
+        return {SHA256: sample()} | await self._able()
 
     async def fences(self, collection: Collection, ranges: Sequence[Range], size: int) -> list[list[Key]]:
         """See the protocol."""

@@ -230,7 +230,7 @@ def test_the_sample_is_digested_by_the_server() -> None:
         async with database() as base:
             peer = base.peer()
             await peer.connect()
-            assert await peer.ways() == {"md5": sample()}
+            assert await peer.ways() == {"sha256": sample()}
 
     story(work)
 

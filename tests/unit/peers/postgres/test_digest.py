@@ -10,7 +10,7 @@ from tests.unit.peers.postgres.database import Database, collection_of, database
 from tests.unit.peers.postgres.test_ranges import BOUNDS, KEYS
 
 from syncline.demo.servers.postgres_programs import installed
-from syncline.model.canonical import MD5, Way, classes_of, digest_rows, total_of
+from syncline.model.canonical import SHA256, Way, classes_of, digest_rows, total_of
 from syncline.model.key import order
 from syncline.model.schema import Collection, Kind
 from syncline.model.value import Key, Row, Tagged, Value
@@ -19,7 +19,7 @@ from syncline.peers.postgres import PostgresPeer, digest
 from syncline.peers.postgres.connect import Connection
 from syncline.peers.protocol import Digest, Range
 
-WAY = Way(MD5, "0123456789abcdef")
+WAY = Way(SHA256, "0123456789abcdef")
 LOOKUP3 = "lookup3"
 LOOKUP3_SAMPLE = "2fb71ab8dcf5bc39d9f4b8c64269a16c"
 TEXTS = "'', 'a', 'B', 'b', 'a b', 'ab', 'é', 'e', '😀', 'Z', 'z', '-', 'a-b'"
@@ -87,7 +87,7 @@ def test_every_version_digests_alike_and_says_so(major: int) -> None:
         base = Database(server, server.database())
         peer = base.peer()
         await peer.connect()
-        assert await peer.ways() == {MD5: sample(), LOOKUP3: LOOKUP3_SAMPLE}
+        assert await peer.ways() == {SHA256: sample(), LOOKUP3: LOOKUP3_SAMPLE}
         await peer.close()
         server.forget(base.name)
 
@@ -327,12 +327,12 @@ def test_fences_are_every_so_many_keys(monkeypatch: pytest.MonkeyPatch) -> None:
     story(work)
 
 
-def test_a_server_that_forbids_md5_has_its_rows_read(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_server_that_forbids_sha256_has_its_rows_read(monkeypatch: pytest.MonkeyPatch) -> None:
     async def work() -> None:
         statements = (
             "CREATE TABLE t (id int8 PRIMARY KEY, v text)",
             "INSERT INTO t VALUES (1, 'a'), (2, NULL)",
-            "REVOKE EXECUTE ON FUNCTION pg_catalog.md5(text) FROM PUBLIC",
+            "REVOKE EXECUTE ON FUNCTION pg_catalog.sha256(bytea) FROM PUBLIC",
             "CREATE ROLE digester LOGIN",
             "GRANT SELECT ON t TO digester",
         )
@@ -341,7 +341,7 @@ def test_a_server_that_forbids_md5_has_its_rows_read(monkeypatch: pytest.MonkeyP
                 peer = base.peer(user="digester")
                 await peer.connect()
                 found = Collection("t", ("id", "v"), ("id",), (Kind.INTEGER, Kind.TEXT))
-                assert await peer.ways() == {MD5: sample(), LOOKUP3: LOOKUP3_SAMPLE}
+                assert await peer.ways() == {SHA256: sample(), LOOKUP3: LOOKUP3_SAMPLE}
                 wanted = expected(found, [(1, "a"), (2, None)])
                 assert (await peer.digests(found, [(None, None)], WAY)).parts == (wanted,)
                 assert (await peer.digests_of(found, [[(1,), (2,)]], WAY)).parts == (wanted,)
@@ -364,7 +364,7 @@ def test_a_database_of_another_encoding_has_its_rows_read() -> None:
             program.execute("CREATE DATABASE latin ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0")
         base.run("CREATE TABLE t (id int8 PRIMARY KEY, v text)", "INSERT INTO t VALUES (1, pg_catalog.chr(228))")
         peer, found = await opened(base)
-        assert await peer.ways() == {MD5: sample()}
+        assert await peer.ways() == {SHA256: sample()}
         assert (await peer.digests(found, [(None, None)], WAY)).parts == (expected(found, [(1, "ä")]),)
         assert (await peer.digests_of(found, [[(1,)]], WAY)).parts == (expected(found, [(1, "ä")]),)
         await peer.close()

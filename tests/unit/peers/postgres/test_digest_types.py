@@ -11,7 +11,7 @@ from tests.types.cases import Case
 from tests.types.postgres_cases import CASES, MADE
 from tests.unit.peers.postgres.database import Database, database, story
 
-from syncline.model.canonical import MD5, Way, classes_of, digest_rows, text_of, total_of
+from syncline.model.canonical import SHA256, Way, classes_of, digest_rows, text_of, total_of
 from syncline.model.schema import Collection, Kind
 from syncline.model.value import Row
 from syncline.peers.postgres import PostgresPeer
@@ -79,8 +79,8 @@ async def differing(peer: PostgresPeer, collection: Collection) -> list[Row]:
     """The rows whose digest, made by the server, is not that of what is read."""
     rows = [row for _, row in (await peer.chunk(collection, None, 100_000)).rows]
     single: list[Range] = list(pairwise([None, *((row[0],) for row in rows)]))
-    found = await peer.digests(collection, single, Way(MD5, SALT))
-    wanted = [Digest(1, one) for one in digest_rows(rows, classes_of(collection), Way(MD5, SALT))]
+    found = await peer.digests(collection, single, Way(SHA256, SALT))
+    wanted = [Digest(1, one) for one in digest_rows(rows, classes_of(collection), Way(SHA256, SALT))]
     return [row for row, one, other in zip(rows, found.parts, wanted, strict=True) if one != other]
 
 
@@ -92,7 +92,7 @@ def test_d1_d2_d3_d4_d45_every_value_of_every_type_is_digested_as_it_is_read(kin
             for number, (declared, values) in enumerate(cases):
                 collection = Collection(f"t{number}", ("id", "v"), ("id",), (Kind.INTEGER, kind))
                 assert await differing(peer, collection) == [], declared
-                whole = await peer.digests(collection, [(None, None)], Way(MD5, SALT))
+                whole = await peer.digests(collection, [(None, None)], Way(SHA256, SALT))
                 assert whole.parts[0].count == len(values) + 1
 
     story(work)
