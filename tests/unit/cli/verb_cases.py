@@ -7,6 +7,7 @@ VERBS: tuple[tuple[str, tuple[str, tuple[object, ...]], str], ...] = (
     ("check", ("check", ()), "is ready: 2 peers, 1 collection"),
     ("plan", ("plan", ()), "CREATE TABLE x"),
     ("run", ("run", (False,)), "crm: hub running"),
+    ("run --listen 127.0.0.1:0", ("run", (False,)), "listening at http://127.0.0.1:"),
     ("run --until-idle", ("run", (True,)), "crm: hub running"),
     ("status", ("status", ()), "crm: hub running (pid 4711); log 12..812, 123,456 bytes"),
     ("conflicts", ("conflicts", (True, None, 100, None)), "812.0.1"),
