@@ -22,7 +22,7 @@ from syncline.merge.window import Window
 from syncline.model.entry import Entry, Kind
 from syncline.model.errors import LogBusy, LogError, LogFull, PeerChanged, PeerError, PeerRestored, SynclineError, UsageError
 from syncline.model.event import Event, Listener
-from syncline.model.limits import CONFIRM_SECONDS
+from syncline.model.limits import CONFIRM_SECONDS, PROOF_KEEP_SECONDS
 from syncline.model.schema import Collection
 from syncline.model.space import Direction, Settings
 from syncline.model.stamp import Offset, Position
@@ -91,6 +91,7 @@ class Engine:
         self._confirmed: dict[str, tuple[Offset, Position | None]] = {}
         self._seen: dict[str, float] = {}
         self._compacted = monotonic()
+        self.holds: list[Callable[[], Offset]] = []  # each tells what the log keeps, for a while, for somebody who reads it
 
     def _is_behind(self) -> bool:
         data = self.state.data
@@ -257,9 +258,10 @@ class Engine:
         old = floor = self.log.floor
         if upto <= floor:
             return
+        held, kept = min([hold() for hold in self.holds], default=upto), horizon - int(PROOF_KEEP_SECONDS * 1e6)
         async with closing(self.log.read(floor, upto)) as frames:
             async for entries in frames:
-                if max(entry.time for entry in entries) > horizon:
+                if max(entry.time for entry in entries) > (kept if entries[-1].offset > held else horizon):
                     break
                 old = entries[-1].offset
         if old > floor:

@@ -4,8 +4,8 @@ What was compared, what was found and how far a full comparison has come stands 
 """
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from typing import Any, Final
 
@@ -18,18 +18,17 @@ from syncline.hub.auto_repair import auto_repair
 from syncline.hub.incidents import incidents_of, needed, over, unknown
 from syncline.hub.pipeline import LivePipeline
 from syncline.hub.standing import Away, standing
-from syncline.hub.tally import AtRest, Note, Tally, Told, estimate, is_news
+from syncline.hub.tally import AtRest, Note, Tally, Told, cause_of, estimate, is_news, progress_of
 from syncline.model.codec import decode_row, encode_row
 from syncline.model.entry import Entry, Kind
 from syncline.model.errors import LogError, PeerError
 from syncline.model.event import Event, Listener
-from syncline.model.limits import PROOF_WAIT_SECONDS, SCAN_NOTE_SECONDS
+from syncline.model.limits import PROOF_SECONDS, PROOF_WAIT_SECONDS, SCAN_NOTE_SECONDS
 from syncline.model.proof import Mode, Proof, Scan, body_of
 from syncline.model.schema import Collection
 from syncline.model.space import VerifySettings
 from syncline.model.stamp import Micros, Offset
 from syncline.model.value import Key
-from syncline.model.words import counted
 from syncline.peers.protocol import Peer
 from syncline.reconcile.pace import Pace
 from syncline.reconcile.touched import touched
@@ -52,14 +51,28 @@ class Proving:
         self._refused: frozenset[tuple[str, Key]] = frozenset()
         self._tried: dict[str, Micros] = {}  # when a full comparison was last begun or ended
         self.scanned: dict[str, tuple[int, int]] = {}  # a full comparison under way: rows done, and of about how many
+        self._notes: list[Note] = []  # of the full comparisons under way
 
     async def run(self) -> None:
         """Until cancelled."""
-        async with asyncio.TaskGroup() as tasks:
-            if self._settings.every:
-                tasks.create_task(self._for_ever(self._settings.every, self.steady))
-            if self._settings.full:
-                tasks.create_task(self._for_ever(DUE_SECONDS, self.full))
+        self._engine.holds.append(self.needed)
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                if self._settings.every:
+                    tasks.create_task(self._for_ever(self._settings.every, self.steady))
+                tasks.create_task(self._for_ever(self._settings.every or PROOF_SECONDS, self.follow))
+                if self._settings.full:
+                    tasks.create_task(self._for_ever(DUE_SECONDS, self.full))
+        finally:
+            self._engine.holds.remove(self.needed)
+
+    def needed(self) -> Offset:
+        """What comes after this offset still has to be looked at."""
+        state, names = self._engine.state, self._engine.plan.collections
+        found = [self._base(name, self._comparable(name)) for name in names] if self._settings.every else []
+        found += [one.start for one in self._notes]
+        found += [scan.start for name in names if (scan := state.proofs.of(name).scan) is not None]
+        return min([state.head, *(one for one in found if one is not None)])
 
     async def _for_ever(self, seconds: float, work: Callable[[], Any]) -> None:
         while True:
@@ -132,15 +145,17 @@ class Proving:
         """Compare a collection at once, because somebody asks, and write down what was found."""
         collection, goal, head = self._engine.plan.collections[name], self._engine.state.data, self._engine.state.head
         rows, late = await estimate(collection, peers), await self._arrived(peers, goal)
-        told = Told()
+        note = Note(name, peers, goal, head, self._engine.clock.now(), 0.0)
 
-        async def note(_progress: Progress, differences: Sequence[Difference]) -> None:
-            await self._tell(name, differences, told)
+        async def tell(_progress: Progress, differences: Sequence[Difference]) -> None:
+            note.found(differences)
+            await self._tell(name, differences, note.told)
 
-        asked = msgspec.structs.replace(how, start=goal, told=note)
-        compared = await compare_collection(collection, peers, rows, self._pipeline, emit, heal, asked)
+        asked = msgspec.structs.replace(how, start=goal, told=tell)
+        with self._under_way(note):
+            compared = await compare_collection(collection, peers, rows, self._pipeline, emit, heal, asked)
         mode = Mode.FULL if compared.whole else Mode.SAMPLED
-        await self._finish(self._proof(name, mode, peers, goal, late, Tally(compared)), head, told)
+        await self._finish(note, self._proof(name, mode, peers, goal, late, Tally(compared)))
         if self._engine.state.proofs.open(name):  # are those over, also what was just repaired?
             await self._arrived(peers, self._engine.state.data)
             await self.steady()
@@ -181,18 +196,27 @@ class Proving:
         elif large is not None and large.id in told.opened:
             told.more[large.id] += len(news)
 
-    async def _finish(self, proof: Proof, head: Offset, told: Told, *, resumed: bool = False) -> None:
+    async def _finish(self, note: Note, proof: Proof, *, resumed: bool = False) -> None:
         """Write down a comparison of every row. One that saw all of it ends the incidents that nothing else can end."""
-        closed = {}
+        closed, proof = {}, note.proof(proof)
         if proof.mode is Mode.FULL and not resumed and not proof.unequal.get("drift"):
             sure = set(proof.peers) - set(proof.behind)
             known = self._engine.state.proofs.open(proof.collection)
             closed = {
                 one.id: AGAIN
                 for one in known
-                if not one.is_named and one.last <= head and needed(one, self._engine.state) <= sure
+                if not one.is_named and one.last <= proof.head and needed(one, self._engine.state) <= sure
             }
-        await self._record([msgspec.structs.replace(proof, head=head)], [], closed, more=told.more)
+        await self._record([proof], [], closed, more=note.told.more)
+
+    @contextmanager
+    def _under_way(self, note: Note) -> Iterator[None]:
+        """What changes meanwhile is compared, too."""
+        self._notes.append(note)
+        try:
+            yield
+        finally:
+            self._notes.remove(note)
 
     def standing(self, peer: str, collection: str) -> dict[str, Any]:
         """How one copy stands, and why its proof does not move, if it does not."""
@@ -253,37 +277,65 @@ class Proving:
         self._tried[name] = self._engine.clock.now()
         rows, goal, head = await estimate(collection, peers), self._engine.state.data, self._engine.state.head
         late = await self._arrived(peers, goal)
-        scan = self._begun(name, peers)
-        note, told = Note(self._engine.clock.now(), asyncio.get_running_loop().time(), scan.head if scan else head), Told()
+        scan, now, clock = self._begun(name, peers), self._engine.clock.now(), asyncio.get_running_loop().time
+        note = Note.resumed(scan, peers, clock()) if scan is not None else Note(name, peers, goal, head, now, clock())
 
         async def tell(progress: Progress, differences: Sequence[Difference]) -> None:
             self.scanned[name] = (progress.rows, max(rows, progress.rows))
-            now = asyncio.get_running_loop().time()
             drifted = any(one.state == "drift" for one in differences)
-            await self._tell(name, differences, told)
-            if progress.upto is not None and (drifted or now - note.last > SCAN_NOTE_SECONDS):
-                note.last = now
-                await self._record([], [], {}, note.scan(name, peers, progress.upto, progress))
+            note.found(differences)
+            await self._tell(name, differences, note.told)
+            if progress.upto is not None and (drifted or clock() - note.last > SCAN_NOTE_SECONDS):
+                note.last = clock()
+                await self._record([], [], {}, note.scan(progress.upto, progress))
 
-        since = None
-        if scan is not None:
-            since = Progress(decode_row(scan.upto), scan.start, scan.rows, scan.ranges, dict(scan.unequal))
+        since = progress_of(scan) if scan is not None else None
+        how = How(pace=self._pace, since=since, start=goal, told=tell)
         try:
-            how = How(pace=self._pace, since=since, start=goal, told=tell)
-            compared = await compare_collection(collection, peers, rows, self._pipeline, self._emit, how=how)
+            with self._under_way(note):
+                compared = await compare_collection(collection, peers, rows, self._pipeline, self._emit, how=how)
         finally:
             self.scanned.pop(name, None)
         proof = self._proof(name, Mode.FULL, peers, compared.start, late, Tally(compared))
-        await self._finish(proof, note.head, told, resumed=scan is not None)
+        await self._finish(note, proof, resumed=scan is not None)
         self._tried[name] = self._engine.clock.now()
         await self._mend(compared.differences, compared.states.get("drift", 0))
+
+    async def follow(self) -> None:
+        """Compare what changed since full comparisons under way began, also those that wait for their hours.
+
+        So they end however long they take, and what the log lets go of was looked at.
+        """
+        for note in list(self._notes):
+            await self._follow(note)
+        for name, collection in self._engine.plan.collections.items():
+            peers = self._receivers(collection)
+            scan = self._begun(name, peers)
+            if scan is None or any(one.name == name for one in self._notes):
+                continue
+            note = Note.resumed(scan, peers, 0.0)
+            if await self._follow(note) and self._begun(name, peers) == scan:  # it did not go on meanwhile
+                await self._record([], [], {}, note.scan_again(scan))
+
+    async def _follow(self, note: Note) -> bool:
+        """Compare what changed since a full comparison began, and take that as its beginning. Whether that was any."""
+        goal, name = self._engine.state.data, note.name
+        if goal <= note.start or await self._arrived(note.peers, goal):
+            return False
+        tally = Tally()
+        frames = self._engine.log.read(note.start, goal)
+        async with closing(frames), closing(touched(frames, {name: note.start})) as portions:
+            async for portion in portions:
+                await self._keys(name, note.peers, list(portion.get(name, ())), tally)
+        await self._tell(name, tally.differences, note.told)
+        note.caught_up(goal, tally.differences)
+        return True
 
     def _begun(self, name: str, peers: Sequence[Peer]) -> Scan | None:
         """A full comparison of the same peers that stopped, if the log still has what came since."""
         scan = self._engine.state.proofs.of(name).scan
-        if scan is None or scan.peers != tuple(peer.name for peer in peers) or scan.start < self._engine.log.floor:
-            return None
-        return scan
+        same = scan is not None and scan.peers == tuple(peer.name for peer in peers)
+        return scan if same and scan is not None and scan.start >= self._engine.log.floor else None
 
     # -- both -----------------------------------------------------------------------------------------------------------------
 
@@ -306,22 +358,11 @@ class Proving:
         ]
 
     def _proof(self, name: str, mode: Mode, peers: Sequence[Peer], goal: Offset, late: Sequence[str], tally: Tally) -> Proof:
-        self.why[name] = self._cause(late, tally)
+        self.why[name] = cause_of(late, tally)
         names, now = tuple(peer.name for peer in peers), self._engine.clock.now()
         states, behind, used = dict(tally.states), tuple(late), tally.algorithm
         pending = tuple(encode_row(one.key) for one in tally.differences if one.state == "pending")
         return Proof(name, mode, names, goal, tally.rows, tally.ranges, states, now, tally.seconds, behind, used, pending)
-
-    @staticmethod
-    def _cause(late: Sequence[str], tally: Tally) -> str:
-        """Why the proof of a collection does not move, as far as one comparison tells; '' if it does."""
-        if late:
-            return f"{' and '.join(late)} did not get what the log has within {PROOF_WAIT_SECONDS:.0f} s"
-        if tally.states.get("parked"):
-            return f"{counted(tally.states['parked'], 'row')} parked: see 'syncline parked'"
-        if tally.states.get("pending"):
-            return f"{counted(tally.states['pending'], 'row')} under way for too long"
-        return ""
 
     async def _record(
         self,

@@ -1,16 +1,20 @@
 """What a comparison found so far, what was told of it, and small questions about comparisons."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
+
+import msgspec
 
 from syncline.engine.proofs import Proofs
 from syncline.hub.incidents import unknown
-from syncline.model.codec import encode_row
+from syncline.model.codec import decode_row, encode_row
+from syncline.model.limits import PROOF_WAIT_SECONDS, SCAN_PENDING_MAX
 from syncline.model.proof import Mode, Proof, Scan, Wanted
 from syncline.model.schema import Collection
 from syncline.model.stamp import Micros, Offset
 from syncline.model.value import Key
+from syncline.model.words import counted
 from syncline.peers.protocol import Peer
 from syncline.reconcile.pace import Pace
 from syncline.reconcile.verify import Compared, Difference, How, Progress
@@ -51,15 +55,77 @@ class Tally:
 
 
 class Note:
-    """When a full comparison began, and when its progress was last written down. `head`: of the log, when it began."""
+    """A full comparison under way. `head`: of the log when it began; `start`: through what its rows are compared so far.
 
-    def __init__(self, began: Micros, last: float, head: Offset) -> None:
-        self.began, self.last, self.head = began, last, head
+    What changes meanwhile is compared too, now and then: so `start` follows the log, however long all of it takes.
+    """
 
-    def scan(self, name: str, peers: Sequence[Peer], upto: Key, progress: Progress) -> Scan:
+    def __init__(self, name: str, peers: Sequence[Peer], start: Offset, head: Offset, began: Micros, last: float) -> None:
+        self.name, self.peers, self.start, self.head, self.began = name, peers, start, head, began
+        self.last = last  # when it was last written down
+        self.told = Told()
+        self._later: dict[Key, str] = {}  # what was found of what changed meanwhile, with its state
+        self._pending: dict[Key, None] = {}
+        self._seen: set[Key] = set()
+        self._unlisted = 0  # pending keys that are not listed
+
+    @classmethod
+    def resumed(cls, scan: Scan, peers: Sequence[Peer], last: float) -> "Note":
+        """One that stopped."""
+        made = cls(scan.collection, peers, scan.start, scan.head, scan.began, last)
+        made._pending = {decode_row(key): None for key in scan.pending}
+        made._seen = set(made._pending)
+        made._unlisted = max(0, scan.unequal.get("pending", 0) - len(scan.pending))
+        return made
+
+    def found(self, differences: Sequence[Difference]) -> None:
+        """The comparison itself found these."""
+        for one in differences:
+            self._seen.add(one.key)
+            self._later.pop(one.key, None)
+            if one.state == "pending":
+                self._wait(one.key)
+
+    def caught_up(self, goal: Offset, differences: Sequence[Difference]) -> None:
+        """What changed up to `goal` was compared at all peers, and only these are not equal."""
+        self.start = goal
+        for one in differences:
+            if one.key not in self._seen:
+                self._later[one.key] = one.state
+            if one.state == "pending":
+                self._wait(one.key)
+
+    def _wait(self, key: Key) -> None:
+        if len(self._pending) < SCAN_PENDING_MAX or key in self._pending:
+            self._pending[key] = None
+        else:
+            self._unlisted += 1
+
+    def scan(self, upto: Key, progress: Progress) -> Scan:
         """What is written down."""
-        names, rows, ranges = tuple(peer.name for peer in peers), progress.rows, progress.ranges
-        return Scan(name, names, progress.start, encode_row(upto), rows, ranges, self.began, progress.unequal, self.head)
+        names, rows, ranges = tuple(peer.name for peer in self.peers), progress.rows, progress.ranges
+        unequal = self._unequal(progress.unequal)
+        pending = tuple(encode_row(key) for key in self._pending)
+        return Scan(self.name, names, self.start, encode_row(upto), rows, ranges, self.began, unequal, self.head, pending)
+
+    def scan_again(self, scan: Scan) -> Scan:
+        """The same of one that does not go on just now."""
+        pending = tuple(encode_row(key) for key in self._pending)
+        return msgspec.structs.replace(scan, start=self.start, unequal=self._unequal(scan.unequal), pending=pending)
+
+    def proof(self, proof: Proof) -> Proof:
+        """The proof of the comparison, with what was found of what changed meanwhile."""
+        listed = {decode_row(key): None for key in proof.pending} | self._pending
+        pending = tuple(encode_row(key) for key in listed)
+        unequal = self._unequal(proof.unequal, len(pending))
+        return msgspec.structs.replace(proof, start=self.start, head=self.head, unequal=unequal, pending=pending)
+
+    def _unequal(self, states: Mapping[str, int], pending: int | None = None) -> dict[str, int]:
+        """How many keys of each state; each pending one once."""
+        found = Counter(states) + Counter(self._later.values())
+        waits = (len(self._pending) if pending is None else pending) + self._unlisted
+        found["pending"] = waits
+        return {state: count for state, count in found.items() if count}
 
 
 class AtRest(NamedTuple):
@@ -79,6 +145,22 @@ class AtRest(NamedTuple):
                 known.through.get(peer, -1) < self.compared.start for peer in self.peers
             )
         return bool(unknown(proofs, [one for one in self.compared.differences if one.state == "drift"]))
+
+
+def progress_of(scan: Scan) -> Progress:
+    """Where a full comparison that stopped goes on."""
+    return Progress(decode_row(scan.upto), scan.start, scan.rows, scan.ranges, dict(scan.unequal))
+
+
+def cause_of(late: Sequence[str], tally: Tally) -> str:
+    """Why the proof of a collection does not move, as far as one comparison tells; '' if it does."""
+    if late:
+        return f"{' and '.join(late)} did not get what the log has within {PROOF_WAIT_SECONDS:.0f} s"
+    if tally.states.get("parked"):
+        return f"{counted(tally.states['parked'], 'row')} parked: see 'syncline parked'"
+    if tally.states.get("pending"):
+        return f"{counted(tally.states['pending'], 'row')} under way for too long"
+    return ""
 
 
 def how_of(wanted: Wanted) -> How:

@@ -71,9 +71,10 @@ class Proof(msgspec.Struct, frozen=True):
 
 
 class Scan(msgspec.Struct, frozen=True):
-    """A full comparison under way: everything up to the key was compared, from `start` on; it goes on from there after a stop.
+    """A full comparison under way: everything up to the key is compared through `start`; it goes on from there after a stop.
 
-    `upto`: the key's bytes (model.codec). `unequal`: keys found so far that are not settled as drift.
+    `upto`: the key's bytes (model.codec). `unequal`: how many keys were found so far, by state; `pending`: those of them that
+    never rested (their bytes), as many as are listed.
     """
 
     collection: str
@@ -85,6 +86,7 @@ class Scan(msgspec.Struct, frozen=True):
     began: Micros
     unequal: dict[str, int] = {}
     head: Offset = 0  # of the log, when it began
+    pending: tuple[bytes, ...] = ()
 
 
 class Incident(msgspec.Struct, frozen=True):
