@@ -24,9 +24,9 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 DIGESTS: Final = (
     "Rows were compared by digests of their canonical text, which every copy computes where it is: 64 bits a row of SHA-256, "
     "or 128 of lookup3 (each comparison names its algorithm), over a salt of 64 random bits that is new for every comparison "
-    "and that nobody who writes rows knows. Digests of many rows are added, each 64 bits modulo 2^64, and compared together with "
-    "the number of rows. Where they differ, rows were read and compared by value. Totals are not kept: with another salt they "
-    "would be others."
+    "and that nobody who writes rows knows. Digests of many rows are added, each 64 bits modulo 2^64, and compared together "
+    "with the number of rows. Where they differ, rows were read and compared by value. Totals are not kept: with another salt "
+    "they would be others."
 )
 NOT_CLAIMED: Final = (
     "Nothing is claimed of changes after the offset of each copy, nor of what was written past Syncline since the last "

@@ -6,11 +6,10 @@ Several times as fast as the driver's own reading. Source: https://mariadb.com/k
 from collections.abc import Sequence
 from typing import Final
 
-import numpy as np
 import pymysql
-from numpy.typing import NDArray
 from pymysql.constants import COMMAND
 
+from syncline.peers.arrays import Indexes, Octets, np
 from syncline.peers.mysql.connect import Connection
 
 Field = bytes | None
@@ -110,7 +109,7 @@ def columns_of(packets: Sequence[bytes], count: int) -> list[Sequence[Field]]:
     return found
 
 
-def _column(data: bytes, numbers: NDArray[np.uint8], at: NDArray[np.int64]) -> tuple[Sequence[Field], NDArray[np.int64]]:
+def _column(data: bytes, numbers: Octets, at: Indexes) -> tuple[Sequence[Field], Indexes]:
     sizes = numbers[at].astype(np.int64)
     if sizes.max() < _NULL:
         starts = at + 1

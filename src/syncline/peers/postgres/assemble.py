@@ -9,18 +9,18 @@ from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
 import msgspec
-import numpy as np
 
 from syncline.model.block import Block
 from syncline.model.change import Change, Refusal, Transaction
 from syncline.model.errors import PeerChanged
 from syncline.model.limits import BATCH_BYTES_MAX, INGEST_ROWS_MAX, TRANSACTION_ROWS_MAX
 from syncline.model.stamp import Offset, Position
+from syncline.peers.arrays import Indexes, np
 from syncline.peers.asked import Asked
 from syncline.peers.postgres.decode import BEGIN, COMMIT, EPOCH_MICROS, Decoder
 from syncline.peers.postgres.footprint import position
 from syncline.peers.postgres.runs import Pieces, Run, Whole, wholes
-from syncline.peers.postgres.tuples import Indexes, Joined
+from syncline.peers.postgres.tuples import Joined
 
 PART_ROWS: Final = INGEST_ROWS_MAX  # of a transaction that is larger than TRANSACTION_ROWS_MAX
 MANY: Final = 40  # messages, from which on they are looked at at once

@@ -7,8 +7,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from struct import Struct
 from typing import Final, NamedTuple
 
-import numpy as np
-
 from syncline.model.block import Block, Series
 from syncline.model.blocks import are_apart
 from syncline.model.blocks import updated as updated_blocks
@@ -17,11 +15,12 @@ from syncline.model.errors import PeerChanged
 from syncline.model.limits import VALUE_BYTES_MAX
 from syncline.model.stamp import Micros
 from syncline.model.value import ABSENT, Absent, Value
+from syncline.peers.arrays import Indexes, np
 from syncline.peers.images import Item, deleted, flat, inserted, updated
 from syncline.peers.postgres.columns import ColumnReader, column_reader_of
 from syncline.peers.postgres.convert import form_of, tag_of
 from syncline.peers.postgres.layout import Layout
-from syncline.peers.postgres.tuples import COUNT, LENGTH, Indexes, Joined, Raw, columns_of, tuples_of
+from syncline.peers.postgres.tuples import COUNT, LENGTH, Joined, Raw, columns_of, tuples_of
 
 BEGIN: Final = Struct("!xQqI")
 COMMIT: Final = Struct("!xBQQq")

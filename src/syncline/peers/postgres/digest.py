@@ -75,9 +75,10 @@ def _rows(
         f"{escaped(read_sql(column(one), kind))} AS {name}"
         for one, kind, name in zip(source.columns, source.types, names, strict=True)
     ]
-    # what OFFSET 0 stands behind is computed once
+    # what OFFSET 0 stands behind is computed once, and kept for that: a digest of one half is used once anyway
+    once = " OFFSET 0" if len(hashed.halves) > 1 else ""
     inner = f"SELECT {', '.join([f'{first} AS g', *read, *([keys] if keys else [])])} {tail} OFFSET 0"
-    rows = f"SELECT {', '.join(['g', f'{escaped(hashed.row)} AS h', *kept])} FROM ({inner}) AS i OFFSET 0"
+    rows = f"SELECT {', '.join(['g', f'{escaped(hashed.row)} AS h', *kept])} FROM ({inner}) AS i{once}"
     return rows, [escaped(half) for half in hashed.halves]
 
 

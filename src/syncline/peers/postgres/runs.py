@@ -6,15 +6,14 @@ Source: https://www.postgresql.org/docs/current/protocol-logicalrep-message-form
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, NamedTuple
 
-import numpy as np
-
 from syncline.model.limits import BATCH_BYTES_MAX
 from syncline.model.stamp import Micros
+from syncline.peers.arrays import Indexes, np
 from syncline.peers.postgres.decode import EPOCH_MICROS
-from syncline.peers.postgres.tuples import Indexes, Joined
+from syncline.peers.postgres.tuples import Joined
 
-_BEGIN: Final = np.dtype([("kind", "u1"), ("final", ">u8"), ("time", ">i8"), ("xid", ">u4")])
-_COMMIT: Final = np.dtype([("kind", "u1"), ("flags", "u1"), ("final", ">u8"), ("end", ">u8"), ("time", ">i8")])
+_BEGIN: Final = [("kind", "u1"), ("final", ">u8"), ("time", ">i8"), ("xid", ">u4")]
+_COMMIT: Final = [("kind", "u1"), ("flags", "u1"), ("final", ">u8"), ("end", ">u8"), ("time", ">i8")]
 _B, _C, _ROWS = ord("B"), ord("C"), (ord("I"), ord("U"), ord("D"))
 
 

@@ -7,15 +7,11 @@ from collections.abc import Sequence
 from struct import Struct
 from typing import Any, Final, TypeAlias
 
-import numpy as np
-from numpy.typing import NDArray
-
 from syncline.model.value import ABSENT, Absent
+from syncline.peers.arrays import Indexes, Octets, Records, np
 
 Raw: TypeAlias = bytes | Absent | None
 RawColumns: TypeAlias = list[Sequence[Raw]]
-Octets: TypeAlias = NDArray[np.uint8]
-Indexes: TypeAlias = NDArray[np.int64]
 
 LENGTH: Final = Struct("!I").unpack_from
 COUNT: Final = Struct("!H").unpack_from
@@ -81,8 +77,9 @@ class Joined:
         data = self.data
         return [data[start:end] for start, end in zip(self.starts.tolist(), self.ends.tolist(), strict=True)]
 
-    def records(self, kind: np.dtype[Any]) -> NDArray[Any]:
-        """Messages that are all of one size and shape, as an array of their fields."""
+    def records(self, fields: Sequence[tuple[str, str]]) -> Records:
+        """Messages that are all of one size and shape, as an array of their fields, each with a name and numpy's type."""
+        kind = np.dtype(list(fields))
         return np.ascontiguousarray(self.numbers[self.starts[:, None] + np.arange(kind.itemsize)]).view(kind).ravel()
 
     @property
