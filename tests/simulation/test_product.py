@@ -3,16 +3,23 @@
 The same seeds, and as many more as one likes, run with `python -m syncline.sim run --seeds 1000`.
 """
 
+import asyncio
 import os
 from collections import Counter
 
 import pytest
 
+from syncline.engine.progress import Member, Progress
+from syncline.engine.range_read import RangeRead
+from syncline.engine.range_reader import RangeReader
+from syncline.engine.state import PeerRecord
 from syncline.log import sqlite
 from syncline.model.entry import Entry
+from syncline.model.schema import Collection
 from syncline.model.write import Batch
 from syncline.sim.__main__ import main
 from syncline.sim.database import Commit, SimDatabase
+from syncline.sim.effects import Plan
 from syncline.sim.options import Options, draw
 from syncline.sim.product import Product, open_simulated_log
 from syncline.sim.runner import run, run_twice, sweep
@@ -90,12 +97,72 @@ def test_f1_f2_f4_f5_f6_a_crash_at_any_effect_breaks_nothing(start: str) -> None
         exact=(True, False, True),
         start=start,
         early=start == "differing",
+        chunk_rows=1 if start == "differing" else 0,
     )
     crashes = 0
     for effect, result in sweep(options, Product(), open_simulated_log, step=23):
         assert not result.violations, (effect, result.violations[:3])
         crashes += result.counts.get("crash", 0)
     assert crashes > 15
+
+
+class Watched:
+    """Counts the ranges of joins: those that were under way at once, and how many of these a crash cut short."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.at_once = self.later = self.cut_short = 0
+        under_way: Counter[str] = Counter()
+        read = RangeReader.read
+
+        async def watched(
+            reader: RangeReader,
+            member: Member,
+            reference: Member,
+            collection: Collection,
+            record: PeerRecord,
+            progress: Progress,
+        ) -> RangeRead:
+            under_way[member.name] += 1
+            self.later += collection.name in record.joins
+            try:
+                found = await read(reader, member, reference, collection, record, progress)
+                self.at_once += under_way[member.name] > 1
+                return found
+            except asyncio.CancelledError:
+                self.cut_short += under_way[member.name] > 1
+                raise
+            finally:
+                under_way[member.name] -= 1
+
+        monkeypatch.setattr(RangeReader, "read", watched)
+
+
+def test_seeds_have_joins_of_several_collections_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And some of the collections have more than one range."""
+    watched = Watched(monkeypatch)
+    for seed in range(FIRST):
+        run(draw(seed, Product.abilities), Product(), open_simulated_log)
+    assert watched.at_once > 50
+    assert watched.later > 25
+
+
+@pytest.mark.parametrize("start", ["empty", "differing"])
+def test_f6_a_crash_at_any_effect_of_joins_of_several_collections_breaks_nothing(
+    start: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watched = Watched(monkeypatch)
+    options = Options(
+        11,
+        habits=Habits(keys=4, rate=40.0, statements_max=3, insert=2.0, increment=3.0, pair=3.0),
+        chaos_seconds=0.3,
+        start=start,
+        early=True,
+        chunk_rows=1,
+    )
+    for effect in range(1, 400, 4):
+        result = run(options, Product(), open_simulated_log, Plan(effect))
+        assert not result.violations, (effect, result.violations[:3])
+    assert watched.cut_short > 10
 
 
 def test_a_seed_runs_the_same_way_twice() -> None:
