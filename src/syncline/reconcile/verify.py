@@ -8,6 +8,7 @@ import asyncio
 import random
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import aclosing
 from typing import Final, Protocol
 
 import msgspec
@@ -174,23 +175,24 @@ async def compare_collection(
     found = _Found(heal)
     found.states.update(since.unequal if since else {})
     way = await way_for(peers)
-    walk = Walk(collection, peers, way)
+    walk = Walk(collection, peers, way, ahead=how.pace == FREE)
     pick = random.Random(how.seed) if how.share < 1 else None
     suspects: list[Key] = []
     before = looked = clock()
-    async for piece in walk.pieces(after, how.share, pick):
-        suspects += piece.suspects
-        compared, ranges = compared + piece.rows, ranges + piece.ranges
-        if piece.upto is None or len(suspects) >= CONFIRM_KEYS or clock() - looked > CONFIRM_SECONDS:
-            differences = await _confirm(collection, peers, suspects, pipeline)
-            await found.add(differences)
-            if how.told is not None:
-                await how.told(Progress(piece.upto, start, compared, ranges, dict(found.states)), differences)
-            suspects, looked = [], clock()
-        detail = {"done": compared, "total": max(rows, compared)}
-        emit(Event("verify.progress", collection=collection.name, count=compared, detail=detail))
-        await how.pace.after(clock() - before, piece.rows)
-        before = clock()
+    async with aclosing(walk.pieces(after, how.share, pick)) as pieces:
+        async for piece in pieces:
+            suspects += piece.suspects
+            compared, ranges = compared + piece.rows, ranges + piece.ranges
+            if piece.upto is None or len(suspects) >= CONFIRM_KEYS or clock() - looked > CONFIRM_SECONDS:
+                differences = await _confirm(collection, peers, suspects, pipeline)
+                await found.add(differences)
+                if how.told is not None:
+                    await how.told(Progress(piece.upto, start, compared, ranges, dict(found.states)), differences)
+                suspects, looked = [], clock()
+            detail = {"done": compared, "total": max(rows, compared)}
+            emit(Event("verify.progress", collection=collection.name, count=compared, detail=detail))
+            await how.pace.after(clock() - before, piece.rows)
+            before = clock()
     async for behind in _behind(collection, peers, pipeline):
         await found.add(behind)
     whole = how.share >= 1

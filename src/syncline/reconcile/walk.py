@@ -3,7 +3,8 @@
 import asyncio
 import random
 import secrets
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections import deque
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
 from itertools import pairwise
 from typing import Final, NamedTuple
 
@@ -98,30 +99,58 @@ class _Size:
         self._slow_cut = self._slow_cut or seconds > SLOW_SECONDS
 
 
-class Walk:
-    """One collection at two or more peers; one peer alone is only counted."""
+class _Question(NamedTuple):
+    """Ranges that peers were asked about, up to a key, and what will be known of them."""
 
-    def __init__(self, collection: Collection, peers: Sequence[Peer], way: Way) -> None:
-        self._collection, self._peers, self._way = collection, peers, way
+    upto: Key | None
+    ranges: list[Range]
+    answer: asyncio.Task[tuple[int, list[_Differing]]]
+
+
+class Walk:
+    """One collection at two or more peers; one peer alone is only counted.
+
+    `ahead`: ask the next question before all have answered this one, so that a faster peer does not wait for a slower one.
+    """
+
+    def __init__(self, collection: Collection, peers: Sequence[Peer], way: Way, *, ahead: bool = False) -> None:
+        self._collection, self._peers, self._way, self._ahead = collection, peers, way, ahead
         self._size = _Size()
+        self._answered = 0.0  # when the last question of usual size was
 
     async def pieces(
         self, after: Key | None = None, share: float = 1.0, pick: random.Random | None = None
-    ) -> AsyncIterator[Piece]:
+    ) -> AsyncGenerator[Piece, None]:
         """Compare the rows after a key, in key order. `share`: of the ranges, chosen by `pick`, where less than 1."""
         ((*fences,),) = await self._cutter.fences(self._collection, [(after, None)], RANGE_ROWS)
-        bounds = [after, *fences, None]
-        ranges = list(pairwise(bounds))
-        place = 0
-        while place < len(ranges):
-            chosen: list[Range] = []
-            while place < len(ranges) and len(chosen) < self._size.ranges:
-                if pick is None or pick.random() < share:
-                    chosen.append(ranges[place])
-                place += 1
-            rows, differing = await self._compare(chosen, usual=True)
-            suspects = [key async for keys in self._descend(differing) for key in keys]
-            yield Piece(ranges[place - 1][1], rows, len(chosen), tuple(suspects))
+        left = pairwise([after, *fences, None])
+        asked: deque[_Question] = deque()
+        try:
+            while True:
+                while len(asked) <= self._ahead and (question := self._ask(left, share, pick)) is not None:
+                    asked.append(question)
+                if not asked:
+                    return
+                rows, differing = await asked[0].answer
+                upto, ranges, _ = asked.popleft()
+                suspects = [key async for keys in self._descend(differing) for key in keys]
+                yield Piece(upto, rows, len(ranges), tuple(suspects))
+        finally:
+            for question in asked:
+                question.answer.cancel()
+            await asyncio.gather(*(question.answer for question in asked), return_exceptions=True)
+
+    def _ask(self, left: Iterator[Range], share: float, pick: random.Random | None) -> _Question | None:
+        """Ask about the next ranges; None if there are none."""
+        chosen: list[Range] = []
+        last: Range | None = None
+        while len(chosen) < self._size.ranges and (one := next(left, None)) is not None:
+            last = one
+            if pick is None or pick.random() < share:
+                chosen.append(one)
+        if last is None:
+            return None
+        return _Question(last[1], chosen, asyncio.ensure_future(self._compare(chosen, usual=True)))
 
     @property
     def _cutter(self) -> Peer:
@@ -136,7 +165,8 @@ class Walk:
         asked = (peer.digests(self._collection, ranges, self._way) for peer in self._peers)
         parts = [reply.parts for reply in await asyncio.gather(*asked)]
         if usual:
-            self._size.took(len(ranges), clock() - began)
+            began, self._answered = max(began, self._answered), clock()  # it waited for the one before it
+            self._size.took(len(ranges), self._answered - began)
         found = zip(ranges, zip(*parts, strict=True), strict=True)
         differing = [_Differing(one, tuple(digest.count for digest in digests)) for one, digests in found if not same(digests)]
         return sum(one.count for one in parts[0]), differing

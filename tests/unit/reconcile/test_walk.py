@@ -211,3 +211,50 @@ def test_a_share_fills_questions_with_what_was_chosen() -> None:
     assert {piece.ranges for piece in pieces[:-1]} == {FIRST}
     assert 15 <= sum(piece.ranges for piece in pieces) <= 65
     assert pieces[-1].upto is None
+
+
+class _QueuedPeer(SlowPeer):
+    """Answers one question after the other, as a connection does, each in its own time."""
+
+    def __init__(self, name: str, rows: int, seconds: Sequence[float]) -> None:
+        super().__init__(name, rows)
+        self.lock, self.seconds = asyncio.Lock(), iter(seconds)
+
+    async def _heard(self, name: str, ranges: Sequence[Range], questions: int = 1) -> None:
+        async with self.lock:
+            self.asked.append((name, list(ranges)))
+            if name == "digests":
+                await asyncio.sleep(next(self.seconds))
+
+
+@pytest.mark.parametrize(("ahead", "seconds"), [(False, 12.0), (True, 8.0)])
+def test_a_peer_that_has_answered_does_not_wait_for_the_slower_one(ahead: bool, seconds: float) -> None:
+    """Questions take 1 s here and 3 s there, then the other way round: asked ahead, each peer is busy with its own 8 s."""
+    rows = 4 * FIRST * RANGE
+    one, two = _QueuedPeer("p", rows, [1, 3, 1, 3]), _QueuedPeer("q", rows, [3, 1, 3, 1])
+    loop = SimLoop()
+
+    async def work() -> tuple[list[int], float]:
+        began = loop.time()
+        pieces = [piece.rows async for piece in Walk(ITEMS, [one, two], Way(), ahead=ahead).pieces()]
+        return pieces, loop.time() - began
+
+    pieces, took = loop.run_until_complete(work())
+    assert pieces == [FIRST * RANGE] * 4
+    assert took == pytest.approx(seconds)
+
+
+def test_what_was_asked_ahead_is_taken_back_with_the_walk() -> None:
+    one, two = pair(400, 10.0)
+
+    async def work() -> None:
+        pieces = Walk(ITEMS, [one, two], Way(), ahead=True).pieces()
+        await anext(pieces)
+        await anext(pieces)
+        await asyncio.sleep(1)
+        assert one.sizes("digests") == [FIRST] * 3
+        assert len(asyncio.all_tasks()) > 1
+        await pieces.aclose()
+        assert len(asyncio.all_tasks()) == 1
+
+    SimLoop().run_until_complete(work())
