@@ -7,6 +7,7 @@ from typing import Any
 
 from syncline.log.desk import Desk
 from syncline.model.errors import LogBusy, LogError, SynclineError, UsageError
+from syncline.model.limits import DESK_KEEP_SECONDS
 
 Report = dict[str, Any]
 Handler = Callable[[Report], Awaitable[Report]]
@@ -67,11 +68,20 @@ class Gone(LogBusy):
 
 
 async def call(
-    desk: Desk, kind: str, body: Report, *, seconds: float = ANSWER_SECONDS, served: Callable[[], bool] = lambda: True
+    desk: Desk,
+    kind: str,
+    body: Report,
+    *,
+    seconds: float = ANSWER_SECONDS,
+    served: Callable[[], bool] = lambda: True,
+    kept_seconds: float = DESK_KEEP_SECONDS,
 ) -> Report:
-    """Ask the running hub. Raises what it answered with, LogBusy if it does not answer in time, Gone when `served` says so."""
+    """Ask the running hub. Raises what it answered with, LogBusy if it does not answer in time, Gone when `served` says so.
+
+    `kept_seconds`: how long an answer of this kind is worth keeping for whoever asked.
+    """
     try:
-        request = desk.put(kind, body)
+        request = desk.put(kind, body, kept_seconds=kept_seconds)
         loop = asyncio.get_running_loop()
         deadline, look = loop.time() + seconds, loop.time()
         while loop.time() < deadline:

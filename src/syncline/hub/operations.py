@@ -12,7 +12,7 @@ from syncline.engine.state import ParkedRow, Stage, State
 from syncline.hub.deciding import decide
 from syncline.hub.pipeline import LivePipeline
 from syncline.hub.proving import Proving
-from syncline.hub.records import collection_report, how_left, key_list, parked_report
+from syncline.hub.records import Counts, collection_report, how_left, key_list, parked_report
 from syncline.hub.repairing import repair as repair_drift
 from syncline.hub.tally import how_of
 from syncline.hub.waiting import waiting
@@ -193,14 +193,14 @@ class Operations:
 
     def status(self) -> Report:
         """Per peer and collection: state, lag, offsets, parked, conflicts, verified_through."""
-        engine = self.engine
+        engine, counts = self.engine, Counts(self.engine.state)
         peers = {}
         for name, session in engine.sessions.items():
             watermark = session.deliver.watermark if session.deliver else engine.state.peer(name).captured
             lag = engine.ingest.tail.lag(watermark, engine.state.data, engine.clock.now())
             stage = engine.state.peer(name).stage
             state = str(stage if stage in (Stage.STALE, Stage.LEFT) else session.phase)
-            peers[name] = peer_report(engine, name, state, session.reason, watermark, lag)
+            peers[name] = peer_report(engine, counts, name, state, session.reason, watermark, lag)
             for collection, shown in peers[name]["collections"].items():
                 shown["proof"] = self.proving.standing(name, collection)
         told: Report = {"peers": peers, "repair_alarm": self.proving.alarm, "rules": dict(engine.state.rules)}
@@ -208,7 +208,7 @@ class Operations:
 
 
 def peer_report(
-    engine: Engine, name: str, state: str, reason: Exception | None, watermark: Offset, lag: tuple[int, float]
+    engine: Engine, counts: Counts, name: str, state: str, reason: Exception | None, watermark: Offset, lag: tuple[int, float]
 ) -> Report:
     """One peer's part of the status."""
     fold = engine.state
@@ -220,7 +220,7 @@ def peer_report(
             "lag_seconds": round(lag[1], 3),
             "uncaptured": None,  # what is written is taken up at once
             "watermark": watermark,
-            **collection_report(fold, name, collection),
+            **collection_report(fold, counts, name, collection),
         }
     stage = str(fold.peer(name).stage)
     told: Report = {"state": state, "stage": stage, "reason": str(reason) if reason else None}

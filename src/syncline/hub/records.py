@@ -1,5 +1,6 @@
 """What people ask of the log: conflicts, parked rows, the history of a row; as plain data for every face."""
 
+from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence, Set
 from typing import Any, Final
 
@@ -164,7 +165,7 @@ def resting_peer(state: State, name: str, collections: Sequence[str], found: Fou
     stage = str(record.stage) if record is not None else "new"
     captured = max(record.captured if record is not None else 0, found.watermark if found is not None else 0)
     told = (found.state if found is not None and stage != Stage.PAUSED else "") or stage
-    away = _away(name, stage, found)
+    away, counts = _away(name, stage, found), Counts(state)
     shown = {
         collection: {
             "state": told,
@@ -172,7 +173,7 @@ def resting_peer(state: State, name: str, collections: Sequence[str], found: Fou
             "lag_seconds": None,
             "uncaptured": (found.uncaptured or {}).get(collection) if found is not None else None,
             "watermark": captured,
-            **collection_report(state, name, collection),
+            **collection_report(state, counts, name, collection),
             "proof": standing(state, name, collection, away=away, uncaptured=_uncaptured(found, collection)),
         }
         for collection in collections
@@ -200,12 +201,20 @@ def _uncaptured(found: Found | None, collection: str) -> int:
     return (found.uncaptured or {}).get(collection) or 0 if found is not None else 0
 
 
-def collection_report(state: State, peer: str, collection: str) -> Report:
+class Counts:
+    """Parked rows and open conflicts, counted once for all collections: there may be many, and a status is asked for often."""
+
+    def __init__(self, state: State) -> None:
+        self.parked = Counter((row.peer, row.collection) for row in state.parked.values())
+        self.open = Counter(one.collection for one in state.open.values())
+
+
+def collection_report(state: State, counts: Counts, peer: str, collection: str) -> Report:
     """What the log tells of one collection at one peer, whether a hub runs or not. Conflicts are the collection's, at all."""
     return {
         "log_offset": state.head,
-        "parked": sum(1 for row in state.parked.values() if row.peer == peer and row.collection == collection),
-        "conflicts_open": sum(1 for one in state.open.values() if one.collection == collection),
+        "parked": counts.parked[peer, collection],
+        "conflicts_open": counts.open[collection],
         "conflicts_all": state.conflicts.get(collection, 0),
         "verified_through": state.proofs.of(collection).through.get(peer),
     }

@@ -40,6 +40,7 @@ from syncline.model.space import Space
 
 Report = dict[str, Any]
 STATUS_SECONDS = 3.0
+STATUS_KEPT_SECONDS = 60.0  # an answer that nobody fetched; who watches asks often, and each answer stays in the log's file
 
 
 class SpaceHub(Archiving):
@@ -86,7 +87,9 @@ class SpaceHub(Archiving):
         if not self._is_served():
             return await super().status(look=look)
         try:
-            return await call(open_desk(self._space.log), "status", {}, seconds=STATUS_SECONDS)
+            return await call(
+                open_desk(self._space.log), "status", {}, seconds=STATUS_SECONDS, kept_seconds=STATUS_KEPT_SECONDS
+            )
         except (LogBusy, LogFull) as error:  # a hub runs but cannot answer: what the log alone tells, and why
             told = await super().status(look=False)
             return told | {"hub": {"running": True}, "log": told["log"] | {"reason": error.text()}}

@@ -42,10 +42,11 @@ class Desk:
 
     # -- asking -------------------------------------------------------------------------------------------------------------
 
-    def put(self, kind: str, body: Body) -> int:
-        """Leave a request; its id."""
-        packed = _packed(body)
+    def put(self, kind: str, body: Body, *, kept_seconds: float = DESK_KEEP_SECONDS) -> int:
+        """Leave a request; its id. `kept_seconds`: of the same kind, answers that are older are forgotten."""
+        packed, old = _packed(body), self._now() - int(kept_seconds * 1e6)
         with self._writing() as db:
+            db.execute("DELETE FROM request WHERE kind = ? AND done < ?", (kind, old))
             db.execute("INSERT INTO request (kind, body, created) VALUES (?, ?, ?)", (kind, packed, self._now()))
             self._version = None
             return db.last_insert_rowid()

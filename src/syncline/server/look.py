@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from syncline.model.errors import LogBusy, SynclineError
-from syncline.model.limits import HTTP_LOOK_KEPT_SECONDS, HTTP_LOOK_SECONDS_MAX
+from syncline.model.limits import HTTP_LOOK_KEPT_SECONDS, HTTP_LOOK_SECONDS_MAX, HTTP_LOOK_SHARE_MAX
 
 T = TypeVar("T")
 
@@ -32,15 +32,16 @@ class Look(Generic[T]):
         *,
         kept: float = HTTP_LOOK_KEPT_SECONDS,
         patience: float = HTTP_LOOK_SECONDS_MAX,
+        share: float = HTTP_LOOK_SHARE_MAX,
     ) -> None:
-        self._ask, self._home, self._kept, self._patience = ask, home, kept, patience
+        self._ask, self._home, self._kept, self._patience, self._share = ask, home, kept, patience, share
         self._task: asyncio.Task[None] | None = None
         self._until = 0.0  # when what was seen is too old
         self._seen: Seen[T] | Exception | None = None
 
     async def now(self) -> Seen[T]:
         """What is to be seen now, or was a moment ago. Raises what the space raises; LogBusy if it does not answer in time."""
-        if self._seen is None or asyncio.get_running_loop().time() > self._until:
+        if self._seen is None or asyncio.get_running_loop().time() >= self._until:
             self._task = self._task or asyncio.create_task(self._once())
             done, _ = await asyncio.wait({self._task}, timeout=self._patience)
             if not done:
@@ -53,7 +54,7 @@ class Look(Generic[T]):
 
     async def _once(self) -> None:
         """One look. What goes wrong is told to all who wait, and kept too: asking faster does not look more often."""
-        moment = datetime.now(UTC)
+        moment, begun = datetime.now(UTC), asyncio.get_running_loop().time()
         try:
             self._seen = Seen(await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(self._ask(), self._home)), moment)
         except SynclineError as error:
@@ -62,4 +63,5 @@ class Look(Generic[T]):
             self._seen = SynclineError(f"{type(error).__name__}: {error}", why="this is a bug")
         finally:
             self._task = None
-            self._until = asyncio.get_running_loop().time() + self._kept
+            now = asyncio.get_running_loop().time()
+            self._until = now + max(self._kept, (now - begun) / self._share)  # what costs more is done less often

@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 from http import HTTPStatus
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple, Protocol, TypeVar
 
 from syncline import __version__
 from syncline.model.errors import SynclineError
@@ -11,8 +11,9 @@ from syncline.observe.readiness import causes
 from syncline.server.door import OPEN, Door
 from syncline.server.exchange import JSON, Answer, Request, failed, refused, told
 from syncline.server.exposition import TEXT, exposed
-from syncline.server.look import Look
+from syncline.server.look import Look, Seen
 
+T = TypeVar("T")
 Report = dict[str, Any]
 METHODS: Final = ("GET", "HEAD")
 
@@ -34,6 +35,7 @@ class Pages:
 
     def __init__(self, status: Look[Report], drift: Look[list[Report]], door: Door) -> None:
         self._status, self._drift, self._door = status, drift, door
+        self._made: dict[str, tuple[object, Answer]] = {}  # the last answer of a page, and what it was made of
 
     async def answer(self, request: Request) -> Answer:
         """The answer to a request, whatever it is; never raises."""
@@ -63,28 +65,41 @@ class Pages:
 
     async def readiness(self) -> Answer:
         """Whether the space can be relied on; else why not."""
-        report = (await self._status.now()).report
-        found = causes(report)
-        body = {"ready": not found, "space": report["space"], "causes": [one.as_json() for one in found]}
-        return told(body, HTTPStatus.SERVICE_UNAVAILABLE if found else HTTPStatus.OK)
+        return self._once("readiness", _readiness, await self._status.now())
 
     async def metrics(self) -> Answer:
         """The status as metrics."""
-        report, moment = await self._status.now()
-        return exposed(samples(report, moment))
+        return self._once("metrics", lambda seen: exposed(samples(*seen)), await self._status.now())
 
     async def status(self) -> Answer:
         """The status."""
-        return told((await self._status.now()).report)
+        return self._once("status", lambda seen: told(seen.report), await self._status.now())
 
     async def drift(self) -> Answer:
         """The open incidents of drift."""
-        found = (await self._drift.now()).report
-        return told({"listed": "open", "incidents": [one for one in found if one["open"]]})
+        return self._once("drift", _drift, await self._drift.now())
 
     async def description(self) -> Answer:
         """This list of pages, for programs."""
         return told(_openapi())
+
+    def _once(self, page: str, make: Callable[[Seen[T]], Answer], seen: Seen[T]) -> Answer:
+        """The answer that is made of what was seen; made once, however many ask."""
+        known, answer = self._made.get(page, (None, None))
+        if known is not seen or answer is None:
+            answer = make(seen)
+            self._made[page] = seen, answer
+        return answer
+
+
+def _readiness(seen: Seen[Report]) -> Answer:
+    found = causes(seen.report)
+    body = {"ready": not found, "space": seen.report["space"], "causes": [one.as_json() for one in found]}
+    return told(body, HTTPStatus.SERVICE_UNAVAILABLE if found else HTTPStatus.OK)
+
+
+def _drift(seen: Seen[list[Report]]) -> Answer:
+    return told({"listed": "open", "incidents": [one for one in seen.report if one["open"]]})
 
 
 class Page(NamedTuple):

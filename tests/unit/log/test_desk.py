@@ -169,3 +169,19 @@ def test_the_desk_and_the_log_write_to_one_file_at_the_same_time(path: str) -> N
 
     assert asyncio.run(run()) > 20
     assert answers == [number * 2 for number in range(20)]
+
+
+def test_answers_that_only_watchers_asked_for_are_not_kept_for_long(path: str) -> None:
+    now = 1_000_000.0
+    asking, serving = Desk(path, lambda: now), Desk(path, lambda: now)
+    names = [asking.put("pause", {}), asking.put("status", {}), asking.put("status", {})]
+    for request in serving.take()[:2]:
+        serving.answer(request.id, {"ok": {}})
+    now += 61.0
+    asking.put("status", {}, kept_seconds=60.0)
+    left = execute(Path(path), "SELECT id FROM request ORDER BY id")
+    assert left == [(names[0],), (names[2],), (names[2] + 1,)]
+    assert asking.result(names[0]) == {"ok": {}}, "what was decided is kept for whoever asked"
+    assert asking.result(names[2]) is None, "what is not answered yet stays"
+    asking.close()
+    serving.close()

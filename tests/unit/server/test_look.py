@@ -1,6 +1,7 @@
 """One look at a time, for all who ask meanwhile; not again within a moment; and nobody waits for ever."""
 
 import asyncio
+import math
 from datetime import UTC, datetime
 
 import pytest
@@ -53,8 +54,23 @@ def test_after_a_moment_it_looks_again() -> None:
     async def story() -> None:
         asked = Asked()
         asked.may.set()
-        seeing = look(asked, kept=-1.0)
+        seeing = Look(asked, asyncio.get_running_loop(), kept=0.0, share=math.inf)
         assert [(await seeing.now()).report for _ in range(3)] == [1, 2, 3]
+
+    asyncio.run(story())
+
+
+def test_a_look_that_takes_long_is_done_less_often() -> None:
+    async def story() -> None:
+        loop = asyncio.get_running_loop()
+        asked = Asked()
+        seeing = Look(asked, loop, kept=0.0, share=0.2)
+        loop.call_later(0.1, asked.may.set)
+        begun = loop.time()
+        await seeing.now()
+        while (await seeing.now()).report == 1:
+            await asyncio.sleep(0.005)
+        assert loop.time() - begun > 0.55, "a tenth of a second, and half a second until the next"
 
     asyncio.run(story())
 

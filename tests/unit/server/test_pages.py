@@ -1,6 +1,7 @@
 """The pages over real sockets: what each answers, what is refused and how, and that nothing secret leaves."""
 
 import json
+import time
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
@@ -10,6 +11,8 @@ from tests.unit.server.space import Space, site
 from syncline.config import secrets
 from syncline.model.errors import LogDamaged, SynclineError
 from syncline.observe.metrics import FAMILIES
+from syncline.server import pages
+from syncline.server.exchange import Answer, told
 from syncline.server.pages import PAGES
 
 RED = status(peers={"van": peer(collections={"customers": copy(proof=proof("drift", True, cause="2 rows differed"))})})
@@ -77,6 +80,25 @@ def test_nothing_is_changed_whatever_is_sent(method: str) -> None:
         found = here.get("/v1/status", method)
         assert (found.status, found.headers["allow"], found.data["error"]["code"]) == (405, "GET, HEAD", "SYN-H01")
     assert space.asked == 0
+
+
+def test_an_answer_is_made_once_for_all_who_ask_within_a_moment(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[object] = []
+
+    def told_and_counted(report: object, *rest: int) -> Answer:
+        made.append(report)
+        return told(report, *rest)
+
+    monkeypatch.setattr(pages, "told", told_and_counted)
+    space = Space()
+    with site(space) as here:
+        assert len({here.get("/v1/status").body for _ in range(20)}) == 1
+        assert len(made) == space.asked < 5
+        space.report = status(space="other")
+        deadline = time.monotonic() + 20
+        while here.get("/v1/status").data["space"] != "other":
+            assert time.monotonic() < deadline, "what is kept is not kept for ever"
+            time.sleep(0.05)
 
 
 def test_head_is_get_without_the_body() -> None:
