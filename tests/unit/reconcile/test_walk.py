@@ -227,11 +227,11 @@ class _QueuedPeer(SlowPeer):
                 await asyncio.sleep(next(self.seconds))
 
 
-@pytest.mark.parametrize(("ahead", "seconds"), [(False, 12.0), (True, 8.0)])
+@pytest.mark.parametrize(("ahead", "seconds"), [(False, 0.12), (True, 0.08)])
 def test_a_peer_that_has_answered_does_not_wait_for_the_slower_one(ahead: bool, seconds: float) -> None:
-    """Questions take 1 s here and 3 s there, then the other way round: asked ahead, each peer is busy with its own 8 s."""
+    """Questions take 10 ms here and 30 ms there, then the other way round: asked ahead, each peer is busy with its own."""
     rows = 4 * FIRST * RANGE
-    one, two = _QueuedPeer("p", rows, [1, 3, 1, 3]), _QueuedPeer("q", rows, [3, 1, 3, 1])
+    one, two = _QueuedPeer("p", rows, [0.01, 0.03] * 2), _QueuedPeer("q", rows, [0.03, 0.01] * 2)
     loop = SimLoop()
 
     async def work() -> tuple[list[int], float]:
@@ -245,13 +245,13 @@ def test_a_peer_that_has_answered_does_not_wait_for_the_slower_one(ahead: bool, 
 
 
 def test_what_was_asked_ahead_is_taken_back_with_the_walk() -> None:
-    one, two = pair(400, 10.0)
+    one, two = pair(400, 0.1)
 
     async def work() -> None:
         pieces = Walk(ITEMS, [one, two], Way(), ahead=True).pieces()
         await anext(pieces)
         await anext(pieces)
-        await asyncio.sleep(1)
+        await asyncio.sleep(0.05)
         assert one.sizes("digests") == [FIRST] * 3
         assert len(asyncio.all_tasks()) > 1
         await pieces.aclose()
