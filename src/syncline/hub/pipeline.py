@@ -160,6 +160,9 @@ async def resting(
                     if entry.offset > behind or (change.collection, change.key) in parked:
                         rows.setdefault(change.collection, {})[change.key] = whole(change)
     found = RestingPipeline(state, rows, [peer for peer, _ in peers.values()], heard)
-    for name, (peer, _) in peers.items():
+
+    async def look(name: str, peer: Peer) -> None:
         await found.passed(name, await peer.position())
+
+    await asyncio.gather(*(look(name, peer) for name, (peer, _) in peers.items()))
     return found
