@@ -1,19 +1,22 @@
-"""A small TCP proxy on the loopback, whose connections a story can cut in the middle of a message, or have swallow all."""
+"""A TCP proxy on the loopback, whose connections a story can cut in the middle of a message, delay, or have swallow all."""
 
 import socket
 import struct
 import threading
+import time
 from contextlib import suppress
+from queue import SimpleQueue
 from typing import Final
 
 _LINGER: Final = struct.pack("ii", 1, 0)
+_LATE_BYTES: Final = 256 * 1024
 
 
 class Proxy:
-    """Forwards connections to a port until it is told otherwise."""
+    """Forwards connections to a port until it is told otherwise, what is sent either way only after `delay_seconds`."""
 
-    def __init__(self, target: int) -> None:
-        self._target = target
+    def __init__(self, target: int, delay_seconds: float = 0.0) -> None:
+        self._target, self._delay_seconds = target, delay_seconds
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = int(self._listener.getsockname()[1])
         self._lock = threading.Lock()
@@ -37,6 +40,9 @@ class Proxy:
                     threading.Thread(target=self._forward, args=(source, sink), daemon=True).start()
 
     def _forward(self, source: socket.socket, sink: socket.socket) -> None:
+        if self._delay_seconds:
+            self._forward_late(source, sink)
+            return
         with suppress(OSError):
             while data := source.recv(4096):
                 if source not in self._swallowed:
@@ -44,6 +50,26 @@ class Proxy:
         if source not in self._swallowed:
             with suppress(OSError):
                 sink.shutdown(socket.SHUT_RDWR)
+
+    def _forward_late(self, source: socket.socket, sink: socket.socket) -> None:
+        """As a long way: all is late by as much, however much it is."""
+        way: SimpleQueue[tuple[float, bytes]] = SimpleQueue()
+
+        def arrive() -> None:
+            with suppress(OSError):
+                while True:
+                    due, data = way.get()
+                    time.sleep(max(0.0, due - time.monotonic()))
+                    if not data:
+                        sink.shutdown(socket.SHUT_RDWR)
+                        return
+                    sink.sendall(data)
+
+        threading.Thread(target=arrive, daemon=True).start()
+        with suppress(OSError):
+            while data := source.recv(_LATE_BYTES):
+                way.put((time.monotonic() + self._delay_seconds, data))
+        way.put((time.monotonic() + self._delay_seconds, b""))
 
     def aim(self, target: int) -> None:
         """Forward new connections to another port."""

@@ -1,6 +1,6 @@
 """The MariaDB and MySQL peer: the peers' protocol over one database.
 
-One session reads, one writes, and every stream has a connection of its own.
+One session reads, one writes, every stream has a connection of its own, and so has every range of rows that is being read.
 """
 
 import asyncio
@@ -30,6 +30,7 @@ from syncline.peers.mysql.history import began, spot_of
 from syncline.peers.mysql.kept import kept_of, made, next_file, read_keeping
 from syncline.peers.mysql.layout import load_layouts
 from syncline.peers.protocol import Applied, Chunk, Digest, Digests, Identity, Kept, Range
+from syncline.peers.sessions import Sessions
 
 _T = TypeVar("_T")
 Rows = list[tuple[Key, Row]]
@@ -44,6 +45,7 @@ class MysqlPeer(ReadsDigests):
         self.place = place
         self._reader: Session | None = None
         self._writer: Session | None = None
+        self._apart: Sessions[Session] | None = None
         self._writing = asyncio.Lock()
         self._applier: apply.Applier | None = None
         self._captures: set[Capture] = set()
@@ -56,6 +58,7 @@ class MysqlPeer(ReadsDigests):
         await self.close()
         reader = self._reader = await open_session(self.place)
         self._writer = await open_session(self.place)
+        self._apart = Sessions(self.name, lambda: open_session(self.place))
         await self._write(apply.be_writer, "connecting")
         return await self._read(lambda connection: footprint.read_identity(connection, reader.server, self.name), "connecting")
 
@@ -136,10 +139,10 @@ class MysqlPeer(ReadsDigests):
         self._applier = None
 
     async def close(self) -> None:
-        """See the protocol. Waits for a write that is under way."""
+        """See the protocol. Waits for what is under way."""
         self._applier = None
-        sessions = [self._writer, self._reader]
-        self._writer = self._reader = None
+        sessions = [self._writer, self._reader, self._apart]
+        self._writer = self._reader = self._apart = None
         for session in sessions:
             if session is not None:
                 await session.close()
@@ -182,7 +185,7 @@ class MysqlPeer(ReadsDigests):
             source = self._source(connection, collection)
             return snapshot.read_block(connection, source, collection.name, after, upto, limit + 1)
 
-        taken, block = await self._at_a_moment(work, "reading rows", collection)
+        taken, block = await self._apart_from_others(work, "reading rows", collection)
         if block is None:
             return Chunk((), upto, True, taken.position, taken.watermark)
         done = block.count <= limit
@@ -279,6 +282,37 @@ class MysqlPeer(ReadsDigests):
                 capture.ask(taken.position)
         return taken, found
 
+    async def _apart_from_others(
+        self, work: Callable[[Connection], _T], doing: str, collection: Collection
+    ) -> tuple[snapshot.Moment, _T]:
+        """As `_at_a_moment`, over a session of its own: once the snapshot is taken, others read and apply meanwhile.
+
+        Where the server does not tell the place of a snapshot, the table is kept from being written all the time.
+        """
+        server = self._opened(self._reader).server
+        if not server.mariadb:
+            return await self._at_a_moment(work, doing, collection)
+
+        def begin(connection: Connection) -> snapshot.Moment:
+            return snapshot.begin(connection, server, bare=not footprint.exists(connection))
+
+        def read(connection: Connection) -> _T:
+            try:
+                return work(connection)
+            finally:
+                snapshot.end(connection)
+
+        async with self._opened(self._apart).one() as session:
+            if session is None:
+                return await self._at_a_moment(work, doing, collection)
+            with errors(self.place, doing):
+                with asking(capture.asked for capture in self._captures):
+                    async with self._writing:
+                        taken = await session.run(begin)
+                    for capture in self._captures:
+                        capture.ask(taken.position)
+                return taken, await session.run(read)
+
     @asynccontextmanager
     async def _held(self, collection: Collection | None) -> AsyncIterator[None]:
         """Nobody writes to the table: so what its snapshot sees is what the binary log has, neither more nor less."""
@@ -291,10 +325,10 @@ class MysqlPeer(ReadsDigests):
             finally:
                 await writer.run(lambda connection: connection.query("UNLOCK TABLES"))
 
-    def _opened(self, session: Session | None) -> Session:
-        if session is None:
+    def _opened(self, opened: _T | None) -> _T:
+        if opened is None:
             raise PeerUnreachable("this peer is not connected", hint="call connect first", peer=self.name)
-        return session
+        return opened
 
     async def _read(self, work: Callable[[Connection], _T], doing: str) -> _T:
         with errors(self.place, doing):

@@ -43,14 +43,24 @@ class Moment(NamedTuple):
 def moment(connection: Connection, server: Server, *, bare: bool) -> Iterator[Moment]:
     """All reads of the block see one moment. `bare`: there is no footprint."""
     try:
-        connection.query(_BEGIN)
-        watermark = 0 if bare else int(fetch(connection, f"SELECT watermark FROM {STATE}")[0][0])
-        spot = _spot(connection) if server.mariadb else history.end_of(connection, server)
-        file, offset = spot or Spot("", 0)
-        yield Moment(history.position(file, offset, watermark), watermark)
+        yield begin(connection, server, bare=bare)
     finally:
-        with suppress(pymysql.err.Error, OSError):
-            connection.query("ROLLBACK")
+        end(connection)
+
+
+def begin(connection: Connection, server: Server, *, bare: bool) -> Moment:
+    """From here on all reads see one moment, until `end`."""
+    connection.query(_BEGIN)
+    watermark = 0 if bare else int(fetch(connection, f"SELECT watermark FROM {STATE}")[0][0])
+    spot = _spot(connection) if server.mariadb else history.end_of(connection, server)
+    file, offset = spot or Spot("", 0)
+    return Moment(history.position(file, offset, watermark), watermark)
+
+
+def end(connection: Connection) -> None:
+    """Let go of the moment."""
+    with suppress(pymysql.err.Error, OSError):
+        connection.query("ROLLBACK")
 
 
 def _spot(connection: Connection) -> Spot:

@@ -1,13 +1,13 @@
 """The PostgreSQL peer: the peers' protocol over one database.
 
-One session reads, one writes, and every stream has one of its own.
+One session reads, one writes, every stream has one of its own, and so has every range of rows that is being read.
 """
 
 import asyncio
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import aclosing, asynccontextmanager, suppress
-from typing import Final, TypeVar, cast
+from typing import Final, TypeVar
 
 import psycopg
 
@@ -32,6 +32,7 @@ from syncline.peers.postgres.kept import read_kept
 from syncline.peers.postgres.layout import load_layouts
 from syncline.peers.postgres.pulse import Watch, sever
 from syncline.peers.protocol import Applied, Chunk, Digest, Digests, Identity, Kept, Range
+from syncline.peers.sessions import Sessions
 
 _T = TypeVar("_T")
 _SETTLE_SECONDS: Final = 10.0
@@ -50,6 +51,7 @@ class PostgresPeer(ReadsDigests):
         self._reader: Connection | None = None
         self._writer: Connection | None = None
         self._reading, self._writing = asyncio.Lock(), asyncio.Lock()
+        self._apart: Sessions[Connection] | None = None
         self._applier: Applier | None = None
         self._captures: set[Capture] = set()
         self._recent = Recent()
@@ -63,6 +65,7 @@ class PostgresPeer(ReadsDigests):
         self._algorithms = None
         self._reader = await open_session(self.place)
         self._writer = await open_session(self.place)
+        self._apart = Sessions(self.name, lambda: open_session(self.place))
         return await self._read(lambda connection: footprint.read_identity(connection, self.name), "connecting")
 
     async def inspect(self) -> dict[str, Table]:
@@ -149,8 +152,9 @@ class PostgresPeer(ReadsDigests):
         self._applier = None
 
     async def close(self) -> None:
-        """See the protocol. Waits for a write that is under way."""
+        """See the protocol. Waits for what is under way."""
         self._applier = None
+        apart, self._apart = self._apart, None
         async with self._writing:
             writer, self._writer = self._writer, None
             if writer is not None:
@@ -159,6 +163,8 @@ class PostgresPeer(ReadsDigests):
             reader, self._reader = self._reader, None
             if reader is not None:
                 await reader.close()
+        if apart is not None:
+            await apart.close()
 
     # -- capture ----------------------------------------------------------------------------------------------------------
 
@@ -179,8 +185,8 @@ class PostgresPeer(ReadsDigests):
 
     async def _hang_up(self) -> None:
         """Have whoever waits for a server that is gone hear of it: by itself that wait would not end."""
-        sever(self._writer)
-        sever(self._reader)
+        for connection in (self._writer, self._reader, *(self._apart.lent if self._apart is not None else ())):
+            sever(connection)
         with suppress(TimeoutError):
             async with asyncio.timeout(_HEAR_SECONDS), self._writing, self._reading:
                 return
@@ -236,17 +242,8 @@ class PostgresPeer(ReadsDigests):
                 source = await snapshot.source_of(connection, self.place, collection)
                 return taken, await snapshot.read_block(connection, source, collection.name, after, upto, limit + 1)
 
-        taken, block, late = await self._whole(work)
-        done = block is None or block.count <= limit
-        if block is not None and not done:
-            block = block.take(range(limit))
-        end = upto if block is None or done else block.keys[-1]
-        if block is None or any(change.collection == collection.name for change in late):
-            read = list(zip(block.keys, block.images()[1], strict=True)) if block is not None else []
-            rows = snapshot.put_over(cast(list[tuple[Key, Row]], read), late, collection.name, after, end)
-            last = end if not done else (rows[-1][0] if rows else None)
-            return Chunk(tuple(rows), last, done, taken.position, taken.watermark)
-        return Chunk.of_block(block, block.keys[-1], done=done, position=taken.position, watermark=taken.watermark)
+        taken, block, late = await self._whole(work, apart=True)
+        return snapshot.chunk_of(collection.name, taken, block, late, after, limit, upto)
 
     async def rows(self, collection: Collection, keys: Sequence[Key]) -> Chunk:
         """See the protocol."""
@@ -256,20 +253,20 @@ class PostgresPeer(ReadsDigests):
                 source = await snapshot.source_of(connection, self.place, collection)
                 return taken, await snapshot.read_keys(connection, source, keys)
 
-        taken, found, late = await self._whole(work)
+        taken, found, late = await self._whole(work, apart=False)
         wanted = set(keys)
         complete = snapshot.put_over(found, late, collection.name, None, None) if late else found
         rows = [pair for pair in complete if pair[0] in wanted]
         return Chunk(tuple(rows), rows[-1][0] if rows else None, True, taken.position, taken.watermark)
 
     async def _whole(
-        self, work: Callable[[Connection], Awaitable[tuple[snapshot.Moment, _T]]]
+        self, work: Callable[[Connection], Awaitable[tuple[snapshot.Moment, _T]]], *, apart: bool
     ) -> tuple[snapshot.Moment, _T, list[Change]]:
         """Read from a snapshot, with what it did not see; once more while nobody can tell that. Raises PeerBusy."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + _SETTLE_SECONDS
         while True:
-            taken, found = await self._read(work, "reading rows")
+            taken, found = await (self._read_apart if apart else self._read)(work, "reading rows")
             late = await self._unseen(taken)
             if late is not None:
                 return taken, found, late
@@ -369,24 +366,28 @@ class PostgresPeer(ReadsDigests):
             await connection.execute(b"SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
             yield await self._ask(connection, bare=bare)
 
-    def _opened(self, connection: Connection | None) -> Connection:
-        if connection is None:
+    def _opened(self, opened: _T | None) -> _T:
+        if opened is None:
             raise PeerUnreachable("this peer is not connected", hint="call connect first", peer=self.name)
-        return connection
+        return opened
 
     async def _read(self, work: Callable[[Connection], Awaitable[_T]], doing: str) -> _T:
         async with self._reading:
-            with errors(self.place, doing):
-                connection = self._opened(self._reader)
-                async with Watch(self.place, connection):
-                    return await work(connection)
+            return await self._over(self._opened(self._reader), work, doing)
+
+    async def _read_apart(self, work: Callable[[Connection], Awaitable[_T]], doing: str) -> _T:
+        """Read over a session of its own, so that several ranges are read at once."""
+        async with self._opened(self._apart).one() as session:
+            return await (self._read(work, doing) if session is None else self._over(session, work, doing))
 
     async def _write(self, work: Callable[[Connection], Awaitable[_T]], doing: str) -> _T:
         async with self._writing:
-            with errors(self.place, doing):
-                connection = self._opened(self._writer)
-                async with Watch(self.place, connection):
-                    return await work(connection)
+            return await self._over(self._opened(self._writer), work, doing)
+
+    async def _over(self, connection: Connection, work: Callable[[Connection], Awaitable[_T]], doing: str) -> _T:
+        with errors(self.place, doing):
+            async with Watch(self.place, connection):
+                return await work(connection)
 
 
 def open_peer(name: str, url: str, *, poll_seconds: float = limits.POLL_SECONDS) -> PostgresPeer:

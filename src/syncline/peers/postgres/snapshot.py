@@ -5,7 +5,7 @@ stream knows these transactions; their changes are put over the rows that were r
 """
 
 from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from psycopg.pq import Format
 
@@ -23,6 +23,7 @@ from syncline.peers.postgres.features import STATE, quote
 from syncline.peers.postgres.footprint import END, position
 from syncline.peers.postgres.inspect import Catalog, catalogs
 from syncline.peers.postgres.ranges import compared, term
+from syncline.peers.protocol import Chunk
 from syncline.peers.storing import Unstorable
 
 _FLUSHED = "pg_catalog.pg_wal_lsn_diff(pg_catalog.pg_current_wal_flush_lsn(), '0/0')::int8"
@@ -121,6 +122,22 @@ async def read_block(
     pairs = zip(columns, source.types, strict=True)
     after_images = tuple([Series(form_of(kind.oid, kind.modifier), column, kind.tag) for column, kind in pairs])
     return Block(collection, source.key_places, (), after_images)
+
+
+def chunk_of(
+    collection: str, taken: Moment, block: Block | None, late: Sequence[Change], after: Key | None, limit: int, upto: Key | None
+) -> Chunk:
+    """The first `limit` rows of a block that was read from after < key <= upto, with what its snapshot did not see."""
+    done = block is None or block.count <= limit
+    if block is not None and not done:
+        block = block.take(range(limit))
+    end = upto if block is None or done else block.keys[-1]
+    if block is not None and not any(change.collection == collection for change in late):
+        return Chunk.of_block(block, block.keys[-1], done=done, position=taken.position, watermark=taken.watermark)
+    read = list(zip(block.keys, block.images()[1], strict=True)) if block is not None else []
+    rows = put_over(cast(list[tuple[Key, Row]], read), late, collection, after, end)
+    last = end if not done else (rows[-1][0] if rows else None)
+    return Chunk(tuple(rows), last, done, taken.position, taken.watermark)
 
 
 async def read_range(
