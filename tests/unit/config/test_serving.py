@@ -6,7 +6,7 @@ import pytest
 
 from syncline.config.load import draft, load
 from syncline.config.serving import Place, place_of, served
-from syncline.model.errors import UsageError
+from syncline.model.errors import ConfigError, UsageError
 from syncline.model.space import ServeSettings, Space
 
 BASE = "space: crm\npeers: {hq: 'sqlite:///hq.db?create=1', van: 'sqlite:///van.db?create=1'}\ncollections: {customers: {}}\n"
@@ -80,6 +80,14 @@ def test_what_is_refused_with_its_line(tmp_path: Path, text: str, code: str, wha
     assert what in problem.what
     assert problem.hint
     assert TOKEN not in str(problem.as_json())
+
+
+@pytest.mark.parametrize("text", [f"{{token: {TOKEN}, {TOKEN}: 1}}", f"{{{TOKEN}: 1, token: {TOKEN}}}"])
+def test_a_token_that_stands_there_itself_is_hidden_from_then_on(tmp_path: Path, text: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load(write(tmp_path, f"serve: {text}"))
+    assert len(caught.value.problems) == 2
+    assert TOKEN not in "".join(problem.text() for problem in caught.value.problems)
 
 
 def test_a_place_is_loopback_only_where_no_other_machine_can_come() -> None:

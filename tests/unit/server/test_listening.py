@@ -23,6 +23,8 @@ from syncline.model import limits
 from syncline.model.errors import UsageError
 from syncline.server.exchange import Answer, Request, told
 from syncline.server.listening import Clients, opened
+from syncline.server.talk import Talk
+from syncline.server.turns import Turns
 
 GOOD = b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
@@ -107,7 +109,7 @@ def test_with_tls_and_a_token(files: tuple[Path, Path]) -> None:
 
 
 def test_files_that_are_no_certificate_and_key_are_told_and_nobody_is_asked_for_a_password(
-    files: tuple[Path, Path], tmp_path: Path
+    files: tuple[Path, Path], tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "empty").touch()
     certificate, key = files
@@ -124,6 +126,7 @@ def test_files_that_are_no_certificate_and_key_are_told_and_nobody_is_asked_for_
         ):
             pass
         assert caught.value.where == {"certificate": str(one), "key": str(other)}
+    assert capfd.readouterr() == ("", "")
 
 
 # -- clients ----------------------------------------------------------------------------------------------------------------
@@ -162,6 +165,8 @@ async def said(port: int, *pieces: bytes) -> bytes:
         for piece in pieces:
             writer.write(piece)
             await writer.drain()
+            if len(pieces) > 1:
+                await asyncio.sleep(0.02)  # so that they are taken one by one
         return await reader.read()
     except ConnectionError:
         return b"reset"
@@ -207,11 +212,37 @@ def test_what_is_no_request_is_told_so_and_the_connection_ends(request_: bytes, 
 def test_a_body_is_not_read_and_the_answer_arrives_all_the_same() -> None:
     async def story(port: int, _: Clients) -> None:
         head = b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000000000\r\n\r\n"
-        text = await said(port, head, b"x" * 30_000)
+        text = await said(port, head, *[b"x" * 1_000] * 10)
         assert text.startswith(b"HTTP/1.1 200")
         assert b"Connection: close" in text
 
     clients(story)
+
+
+def test_an_answer_is_not_taken_back_while_its_reader_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "HTTP_CLOSE_SECONDS_MAX", 0.1)
+
+    async def long(_request: Request) -> Answer:
+        return told("x" * 60_000)  # less than what a transport takes over without waiting
+
+    async def story() -> None:
+        loop = asyncio.get_running_loop()
+        ours, theirs = socket.socketpair()
+        ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+        reader, writer = await asyncio.open_connection(sock=ours)
+        talk = asyncio.create_task(Talk(reader, writer, long, Turns(loop.time)).run())
+        theirs.setblocking(False)
+        await loop.sock_sendall(theirs, GOOD[:-2] + b"Connection: close\r\n\r\n")
+        await asyncio.sleep(0.5)  # longer than a connection may take to end
+        text = b""
+        while piece := await loop.sock_recv(theirs, 100_000):
+            text += piece
+        theirs.close()
+        await talk
+        assert text.endswith(b'xxx"\n')
+        assert len(text) > 60_000
+
+    asyncio.run(story())
 
 
 def test_who_says_nothing_or_little_or_reads_nothing_is_left_and_others_are_answered() -> None:
