@@ -9,11 +9,11 @@ from syncline.cli import facade
 from syncline.cli.exits import Exit
 from syncline.cli.facade import Report
 from syncline.cli.options import Config, ConfigOption, Json, config_path
-from syncline.cli.render import Screen, value_text
+from syncline.cli.render import Screen, local_moment, value_text
 from syncline.config.load import load
 from syncline.model.words import counted
 
-ORDER = ("id", "collection", "rows", "at", "cause", "proven", "found", "state")
+ORDER = ("id", "collection", "rows", "at", "cause", "found", "between", "ended")
 BELOW = ("keys", "why", "next")
 
 
@@ -25,8 +25,8 @@ def drift(
 ) -> int:
     """List drift that was found.
 
-    Which rows, the last offset at which they were proven equal, the one at which they were found, the likely cause, and what
-    would repair them. Exits 1 if any is open.
+    Which rows, when they were found, between which entries of the log they came to differ (the last at which they were proven
+    equal, and the one at which they were found), the likely cause, and what would repair them. Exits 1 if any is open.
     """
     screen = Screen(as_json)
     found = asyncio.run(facade.hub_for(load(config_path(config, option), absent_ok=True)).drift())
@@ -48,9 +48,9 @@ def _shown(one: Report) -> Report:
         "rows": one["rows"],
         "at": ", ".join(one["peers"]) or "?",
         "cause": one["cause"],
-        "proven": one["first"] or "never",
-        "found": one["last"],
-        "state": "open" if one["open"] else one["how"],
+        "found": local_moment(one.get("found_at")),
+        "between": f"{one['first'] or 'never equal'}..{one['last']}",
+        "ended": None if one["open"] else one["how"],
         "keys": f"{keys}{_more(more)}",
         "why": one["why"],
         "next": one["remedy"] if one["open"] else "",

@@ -18,11 +18,13 @@ _GAP: Final = 2
 _INDENT: Final = 4
 
 
-def fitted(headers: Sequence[str], rows: Rows, right: Iterable[int], width: int, together: int = 0) -> RenderableType:
+def fitted(
+    headers: Sequence[str], rows: Rows, right: Iterable[int], width: int, together: int = 0, keep: int = 1
+) -> RenderableType:
     """The table for a terminal of so many columns: nothing is cut, and no value is squeezed into a column that is too narrow.
 
     Where the columns do not fit, the last `together` ones, then the widest, leave the table and stand below each row, each with
-    its name; the first one stays.
+    its name. The first `keep` ones, which name the row, stay as long as they fit.
     """
     widths = [max(cell_len(row[place]) for row in (headers, *rows)) for place in range(len(headers))]
     within = list(range(len(headers)))
@@ -30,7 +32,8 @@ def fitted(headers: Sequence[str], rows: Rows, right: Iterable[int], width: int,
         return drawn(headers, rows, right)
     within = within[: len(within) - together]
     while len(within) > 1 and _taken(widths, within) > width:
-        within.remove(max(within[1:], key=lambda place: widths[place]))
+        others = within[keep:] or within[1:]
+        within.remove(max(others, key=lambda place: widths[place]))
     below = [place for place in range(len(headers)) if place not in within]
     parts: list[RenderableType] = [_line(headers, within, widths, right, "bold")]
     for row in rows:

@@ -20,6 +20,8 @@ Limit: TypeAlias = Annotated[int, typer.Option("--limit", min=1, max=100_000, he
 After: TypeAlias = Annotated[str | None, typer.Option("--after", metavar="ID", help="Go on after this id.")]
 InCollection: TypeAlias = Annotated[str | None, typer.Option("--collection", metavar="NAME", help="Only this collection.")]
 Words: TypeAlias = list[str]
+# Typer puts [ ]... around a list of words: written so, the usage says [CONFIG] [COLLECTION]...; the verb's text has the rest.
+CollectionWords: TypeAlias = Annotated[list[str] | None, typer.Argument(metavar="CONFIG] [COLLECTION", hidden=True)]
 
 
 def config_path(argument: Path | None, option: Path | None) -> Path:

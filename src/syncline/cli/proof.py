@@ -7,14 +7,14 @@ from typing import Annotated
 import typer
 
 from syncline.cli import facade
-from syncline.cli.exits import Exit
+from syncline.cli.exits import Exit, exit_of
 from syncline.cli.facade import Report
 from syncline.cli.options import Config, ConfigOption, Json, config_path
 from syncline.cli.prepare import space_of
 from syncline.cli.render import Screen
 from syncline.config.load import load
 from syncline.hub.proof_report import Order, check_files
-from syncline.model.errors import UsageError
+from syncline.model.errors import ConfigError, SynclineError, UsageError
 from syncline.model.words import counted
 
 app = typer.Typer(help="A signed report of what was proven, and checking one.", no_args_is_help=True)
@@ -34,7 +34,8 @@ def write(
 ) -> int:
     """Write a signed report of what the log says was proven.
 
-    Exits 0 where all copies are known now and proven equal through the last change, else 1; the report is written all the same.
+    Exits 0 where all copies are known now and proven equal through the last change; 1 where the report is written and something
+    is not proven equal. Any other code: no report was written, or not all that was asked for.
     """
     screen = Screen(as_json)
     if out is None:
@@ -44,7 +45,14 @@ def write(
     order = Order(str(out), _text(html), _text(key), fresh, tuple(collection or ()))
     path = config_path(config, option)
     hub = facade.hub_for(space_of(path) if fresh else load(path, absent_ok=True))
-    told = asyncio.run(hub.proof(order))
+    try:
+        told = asyncio.run(hub.proof(order))
+    except SynclineError as error:
+        if exit_of(error) is not Exit.DIFFERENT:
+            raise
+        problems = error.problems if isinstance(error, ConfigError) else []
+        why = "; ".join(one.text() for one in problems) or error.text()
+        raise UsageError("no report was written", why=why, hint="put that right: 'syncline check' tells how") from error
     screen.data(told)
     _show(screen, told)
     compared = told["report"]["fresh"]

@@ -7,9 +7,12 @@ Everything passes two filters: secrets are hidden, and control characters of row
 
 import json
 import sys
+import textwrap
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import TypeAlias
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
@@ -35,7 +38,7 @@ class Screen:
     def say(self, text: str, style: str = "") -> None:
         """A line for people."""
         if not self.as_json:
-            _write(self.out, text, style)
+            _write(self.out, text, style, folded=True)
 
     def warn(self, text: str, style: str = "") -> None:
         """A line on stderr."""
@@ -47,8 +50,11 @@ class Screen:
             text = json.dumps(scrubbed(report), indent=2 if self.out.is_terminal else None, default=str)
             print(text, file=self.out.file)
 
-    def table(self, headers: Sequence[str], rows: Iterable[Cells], title: str = "", together: int = 0) -> None:
-        """A table for people; numbers stand on the right. `together`: how many of the last columns leave it first (layout)."""
+    def table(self, headers: Sequence[str], rows: Iterable[Cells], title: str = "", together: int = 0, keep: int = 1) -> None:
+        """A table for people; numbers stand on the right. `together`: how many of the last columns leave it first (layout).
+
+        `keep`: how many of the first columns name a row, and stay in it.
+        """
         if self.as_json:
             return
         texts = [[cell(value) for value in row] for row in rows]
@@ -56,7 +62,7 @@ class Screen:
         if title:
             self.say(title)
         if self.out.is_terminal:
-            self.out.print(fitted(headers, texts, right, self.out.width, together))
+            self.out.print(fitted(headers, texts, right, self.out.width, together, keep))
             return
         for line in aligned([list(headers), *texts], right):
             self.say(line)
@@ -114,6 +120,11 @@ def moment(time: object) -> str | None:
     return str(time).replace("+00:00", "Z") if time else None
 
 
+def local_moment(time: object) -> str | None:
+    """A moment as reports have it, in this machine's own time, to the minute."""
+    return datetime.fromisoformat(str(time)).astimezone().strftime("%Y-%m-%d %H:%M") if time else None
+
+
 def value_text(value: object) -> str:
     """A row's value in a sentence: JSON, so that NULL, empty text and numbers can be told apart."""
     return one_line(json.dumps(value, ensure_ascii=False, default=str))
@@ -126,12 +137,21 @@ def plain_output() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
-def _write(console: Console, text: str, style: str) -> None:
-    for line in text.split("\n"):
+def _write(console: Console, text: str, style: str, *, folded: bool = False) -> None:
+    """Lines of text; on a terminal `folded` at blanks, but for words that are longer than a line."""
+    for line in map(one_line, text.split("\n")):
         if console.is_terminal:
-            console.print(Text(one_line(line), style=style), soft_wrap=True)
+            for part in _folded(line, console.width) if folded else [line]:
+                console.print(Text(part, style=style), soft_wrap=True)
         else:
-            print(one_line(line), file=console.file)
+            print(line, file=console.file)
+
+
+def _folded(line: str, width: int) -> list[str]:
+    if cell_len(line) <= width:
+        return [line]
+    indent = " " * (len(line) - len(line.lstrip()) + 2)
+    return textwrap.wrap(line, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
 
 
 def _is_number(text: str) -> bool:

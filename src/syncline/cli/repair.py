@@ -12,7 +12,7 @@ from syncline.cli.board import watch
 from syncline.cli.exits import Exit
 from syncline.cli.facade import Facade, Report
 from syncline.cli.feed import Feed
-from syncline.cli.options import ConfigOption, Json, with_config
+from syncline.cli.options import CollectionWords, ConfigOption, Json, with_config
 from syncline.cli.prepare import space_of
 from syncline.cli.render import Screen, moment, value_text
 from syncline.config.load import load
@@ -33,7 +33,7 @@ PolicyWord = Annotated[
 
 
 def repair(
-    words: Annotated[list[str] | None, typer.Argument(metavar="[CONFIG] [COLLECTION]...", help="Only these.")] = None,
+    words: CollectionWords = None,
     policy: PolicyWord = "merge",
     rows_max: Annotated[int, typer.Option("--max", min=1, metavar="N", help="Refuse more rows than that.")] = REPAIR_ROWS_MAX,
     yes: Annotated[bool, typer.Option("--yes", help="Carry the plan out; without it nothing is changed.")] = False,
@@ -47,7 +47,7 @@ def repair(
 ) -> int:
     """Compare all peers and plan what makes them equal; changes nothing without --yes.
 
-    Exits 1 while differences remain.
+    COLLECTION: only these; without one, all. Exits 1 while differences remain.
     """
     screen = Screen(as_json)
     path, collections = with_config(words or [], config)

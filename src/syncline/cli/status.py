@@ -13,6 +13,8 @@ from syncline.cli.facade import Report
 from syncline.cli.options import Config, ConfigOption, Json, config_path
 from syncline.cli.render import Screen, cell
 from syncline.config.load import load
+from syncline.hub.standing import red
+from syncline.model.errors import UsageError
 from syncline.model.limits import STATUS_CHANGES_MAX
 from syncline.model.words import counted
 
@@ -24,14 +26,22 @@ def status(
     config: Config = None,
     watch: Annotated[bool, typer.Option("--watch", help="Show it again and again, until Ctrl-C.")] = False,
     every: Annotated[float, typer.Option("--every", min=0.1, help="Seconds between two looks with --watch.")] = 2.0,
+    check: Annotated[bool, typer.Option("--check", help="Say only what is red, and exit 1 if anything is.")] = False,
     option: ConfigOption = None,
     as_json: Json = False,
 ) -> int:
-    """Show state, lag, conflicts and proof of each peer."""
+    """Show state, lag, conflicts and proof of each peer.
+
+    Exits 0 whatever it shows; with --check 1 if anything is red, for cron and monitoring.
+    """
     screen = Screen(as_json)
+    if check and watch:
+        raise UsageError("--check looks once, and --watch again and again", hint="give one of them")
     hub = facade.hub_for(load(config_path(config, option), absent_ok=True))
     while True:
         report = asyncio.run(hub.status())
+        if check:
+            return _check(screen, report)
         if watch and screen.is_live:
             screen.out.clear()
         show(screen, report)
@@ -39,6 +49,18 @@ def status(
         if not watch:
             return Exit.OK
         time.sleep(every)
+
+
+def _check(screen: Screen, report: Report) -> Exit:
+    """Only what is red. Where nothing is, nothing is said, but to a person at a terminal."""
+    found = red(report)
+    screen.data(report | {"red": found})
+    for one in found:
+        where = " at ".join(filter(None, (one["collection"], one["peer"])))
+        screen.say(f"{where or 'hub'}: {one['why']}", style="red")
+    if not found and screen.is_live:
+        screen.say("nothing is red", style="green")
+    return Exit.DIFFERENT if found else Exit.OK
 
 
 def show(screen: Screen, report: Report) -> None:
@@ -55,14 +77,16 @@ def show(screen: Screen, report: Report) -> None:
         for collection, found in peer.get("collections", {}).items():
             rows.append(_row(name, collection, found))
     if rows:
-        told = [title for title in rows[0] if any(row[title] for row in rows)]  # no column that says nothing
-        screen.table(told, [[row[title] for title in told] for row in rows])
+        idle = ("", "0")  # of columns that say nothing; what is not captured has a line of its own, too
+        titles = [name for name in rows[0] if any(row[name] not in (idle if name == "uncaptured" else ("",)) for row in rows)]
+        screen.table(titles, [[row[name] for name in titles] for row in rows], keep=2)
     else:
         screen.table(PEER_HEADERS[:-1], [row[:-1] for row in peer_rows(report)])
     _show_proofs(screen, report)
     for name, peer in report.get("peers", {}).items():
         if peer.get("reason"):
-            screen.say(f"{name}: {peer.get('state')}: {peer['reason']}", style="yellow")
+            told = " left the space" if peer.get("stage") == "left" else f": {peer.get('state')}:"
+            screen.say(f"{name}{told} {peer['reason']}", style="yellow")
         if peer.get("alarm"):
             screen.say(f"{name}: {peer['alarm']['text']}", style="yellow")
         if peer.get("set_aside"):
@@ -85,7 +109,7 @@ def _show_proofs(screen: Screen, report: Report) -> None:
     for name, peer in report.get("peers", {}).items():
         for collection, found in peer.get("collections", {}).items():
             proof = found.get("proof") or {}
-            if proof.get("cause") and proof["standing"] in TOLD:
+            if proof.get("cause") and proof["standing"] in TOLD and peer.get("stage") != "left":  # which tells so itself
                 told.setdefault((collection, f"{proof['standing']}: {proof['cause']}", proof["alarm"]), []).append(name)
     for (collection, text, alarm), names in told.items():
         screen.say(f"{collection} at {', '.join(names)}: {text}", style="red" if alarm else "yellow")

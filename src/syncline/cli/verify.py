@@ -10,7 +10,7 @@ from syncline.cli.board import watch
 from syncline.cli.exits import Exit
 from syncline.cli.facade import Facade, Report
 from syncline.cli.feed import Feed
-from syncline.cli.options import ConfigOption, Json, with_config
+from syncline.cli.options import CollectionWords, ConfigOption, Json, with_config
 from syncline.cli.prepare import space_of
 from syncline.cli.render import Screen, value_text
 from syncline.model.proof import Wanted
@@ -21,7 +21,7 @@ SHOWN = 80  # characters of a value
 
 
 def verify(
-    words: Annotated[list[str] | None, typer.Argument(metavar="[CONFIG] [COLLECTION]...", help="Only these.")] = None,
+    words: CollectionWords = None,
     repair: Annotated[bool, typer.Option("--repair", help="Settle drift through the log, field by field.")] = False,
     sample: Annotated[int, typer.Option("--sample", min=1, max=100, help="Percent of the ranges: proves nothing else.")] = 100,
     seed: Annotated[int, typer.Option("--seed", help="Which ranges --sample takes.")] = 0,
@@ -32,7 +32,9 @@ def verify(
 ) -> int:
     """Compare all peers row by row.
 
-    Names peer, collection, key and fields of every difference; exits 1 if there is one.
+    COLLECTION: only these; without one, all. Names peer, collection, key and fields of every difference.
+
+    Exits 1 if there is one.
     """
     screen = Screen(as_json)
     path, collections = with_config(words or [], config)

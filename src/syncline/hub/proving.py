@@ -14,10 +14,11 @@ import msgspec
 from syncline.engine.closing import closing
 from syncline.engine.core import Engine
 from syncline.engine.session import Phase
+from syncline.engine.state import Stage
 from syncline.hub.auto_repair import auto_repair
 from syncline.hub.incidents import incidents_of, needed, over, unknown
 from syncline.hub.pipeline import LivePipeline
-from syncline.hub.standing import Away, standing
+from syncline.hub.standing import LEFT, Away, standing
 from syncline.hub.tally import AtRest, Note, Tally, Told, cause_of, estimate, is_news, progress_of
 from syncline.model.codec import decode_row, encode_row
 from syncline.model.entry import Entry, Kind
@@ -68,11 +69,10 @@ class Proving:
 
     def needed(self) -> Offset:
         """What comes after this offset still has to be looked at."""
-        state, names = self._engine.state, self._engine.plan.collections
-        found = [self._base(name, self._comparable(name)) for name in names] if self._settings.every else []
-        found += [one.start for one in self._notes]
-        found += [scan.start for name in names if (scan := state.proofs.of(name).scan) is not None]
-        return min([state.head, *(one for one in found if one is not None)])
+        names, proofs = self._engine.plan.collections, self._engine.state.proofs
+        bases = [self._base(name, self._comparable(name)) for name in names if self._settings.every]
+        begun = [one.start for one in (*self._notes, *(proofs.of(name).scan for name in names)) if one is not None]
+        return min([self._engine.state.head, *begun, *(one for one in bases if one is not None)])
 
     async def _for_ever(self, seconds: float, work: Callable[[], Any]) -> None:
         while True:
@@ -88,7 +88,7 @@ class Proving:
         """Compare what the log has changes of since it was compared, what was not equal, and what is parked."""
         goal, head = self._engine.state.data, self._engine.state.head
         peers = {name: self._comparable(name) for name in self._engine.plan.collections}
-        since = {name: base for name, found in peers.items() if (base := self._base(name, found)) is not None}
+        since = {name: base for name, there in peers.items() if (base := self._base(name, there)) is not None}
         open_now = dict(self._engine.state.proofs.incidents)  # what comes up meanwhile is looked at the next time
         again = {name: self._exceptions(name) for name in since}
         pending = {name: self._engine.state.proofs.of(name).pending for name in since}
@@ -200,13 +200,9 @@ class Proving:
         """Write down a comparison of every row. One that saw all of it ends the incidents that nothing else can end."""
         closed, proof = {}, note.proof(proof)
         if proof.mode is Mode.FULL and not resumed and not proof.unequal.get("drift"):
-            sure = set(proof.peers) - set(proof.behind)
-            known = self._engine.state.proofs.open(proof.collection)
-            closed = {
-                one.id: AGAIN
-                for one in known
-                if not one.is_named and one.last <= proof.head and needed(one, self._engine.state) <= sure
-            }
+            sure, state = set(proof.peers) - set(proof.behind), self._engine.state
+            large = [one for one in state.proofs.open(proof.collection) if not one.is_named and one.last <= proof.head]
+            closed = {one.id: AGAIN for one in large if needed(one, state) <= sure}
         await self._record([proof], [], closed, more=note.told.more)
 
     @contextmanager
@@ -232,10 +228,12 @@ class Proving:
     def _away(self, peer: str) -> Away | None:
         """Why a peer cannot be looked at now."""
         session = self._engine.sessions[peer]
+        if self._engine.state.peer(peer).stage is Stage.LEFT:
+            return LEFT
         if session.phase in (Phase.LIVE, Phase.CONNECTING, Phase.JOINING):
             return None
-        told = f": {session.reason}" if session.reason is not None else ""
-        return Away(f"{peer} is {session.phase}{told}", alarm=session.phase is not Phase.PAUSED)
+        why = f": {session.reason}" if session.reason is not None else ""
+        return Away(f"{peer} is {session.phase}{why}", alarm=session.phase is not Phase.PAUSED)
 
     def _apart(self, collection: str) -> str:
         """Why a collection cannot be compared now; '' if it can."""
@@ -289,8 +287,7 @@ class Proving:
                 note.last = clock()
                 await self._record([], [], {}, note.scan(progress.upto, progress))
 
-        since = progress_of(scan) if scan is not None else None
-        how = How(pace=self._pace, since=since, start=goal, told=tell)
+        how = How(pace=self._pace, since=progress_of(scan) if scan is not None else None, start=goal, told=tell)
         try:
             with self._under_way(note):
                 compared = await compare_collection(collection, peers, rows, self._pipeline, self._emit, how=how)
@@ -334,8 +331,9 @@ class Proving:
     def _begun(self, name: str, peers: Sequence[Peer]) -> Scan | None:
         """A full comparison of the same peers that stopped, if the log still has what came since."""
         scan = self._engine.state.proofs.of(name).scan
-        same = scan is not None and scan.peers == tuple(peer.name for peer in peers)
-        return scan if same and scan is not None and scan.start >= self._engine.log.floor else None
+        if scan is None or scan.peers != tuple(peer.name for peer in peers) or scan.start < self._engine.log.floor:
+            return None
+        return scan
 
     # -- both -----------------------------------------------------------------------------------------------------------------
 

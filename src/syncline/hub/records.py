@@ -8,7 +8,7 @@ from syncline.engine import keeping
 from syncline.engine.state import ParkedRow, PeerRecord, Stage, State
 from syncline.hub.at_rest import Found
 from syncline.hub.moments import when
-from syncline.hub.standing import Away, standing
+from syncline.hub.standing import LEFT, Away, standing
 from syncline.model.change import Change, change_of
 from syncline.model.conflict import Conflict, Side
 from syncline.model.entry import Entry, Kind
@@ -192,9 +192,11 @@ def resting_peer(state: State, name: str, collections: Sequence[str], found: Fou
 
 def _away(name: str, stage: str, found: Found | None) -> Away | None:
     """Why a peer cannot be looked at, as far as is known while no hub runs."""
+    if stage == Stage.LEFT:
+        return LEFT
     if found is not None and found.reason is not None:
         return Away(f"{name} is {found.state or stage}: {found.reason.text()}")
-    return Away(f"it is {stage}", alarm=stage == Stage.STALE) if stage in (Stage.PAUSED, Stage.STALE, Stage.LEFT) else None
+    return Away(f"it is {stage}", alarm=stage == Stage.STALE) if stage in (Stage.PAUSED, Stage.STALE) else None
 
 
 def _uncaptured(found: Found | None, collection: str) -> int:

@@ -10,6 +10,7 @@ from syncline.engine.state import State
 from syncline.hub.moments import when
 from syncline.model.proof import Incident
 from syncline.model.words import counted, lasted
+from syncline.observe.readiness import causes
 
 Report = dict[str, Any]
 STALLED_PROOFS: Final = 3  # so many proofs may fail to move before that is an alarm
@@ -28,10 +29,14 @@ class Standing(StrEnum):
 
 
 class Away(NamedTuple):
-    """Why a copy cannot be looked at; whether that is an alarm, or somebody wanted it so."""
+    """Why a copy cannot be looked at; whether that is an alarm, or somebody wanted it so. `left`: it is none of the space's."""
 
     cause: str
     alarm: bool = True
+    left: bool = False
+
+
+LEFT: Final = Away("it left the space, as it was asked to", alarm=False, left=True)
 
 
 def standing(
@@ -56,7 +61,9 @@ def standing(
     incidents = state.proofs.open(collection)
     late = bool(every) and waits > max(STALLED_PROOFS * every, STALLED_SECONDS)
     cause, alarm = "", False
-    if any(peer in one.peers or not one.peers for one in incidents):
+    if away is not None and away.left:
+        found, cause = Standing.AWAY, away.cause
+    elif any(peer in one.peers or not one.peers for one in incidents):
         found, alarm, cause = Standing.DRIFT, True, _differ(incidents)
     elif away is not None:
         found, alarm, cause = Standing.AWAY, away.alarm, away.cause
@@ -86,6 +93,33 @@ def standing(
         "incidents": [one.id for one in incidents],
         "drift_rows": sum(one.count for one in incidents),
     }
+
+
+def red(status: Report) -> list[Report]:
+    """What of a status is red, each with its `peer` and `collection`, '' where it is of none, and `why`.
+
+    As a readiness check sees it, but for a hub that does not run: a space may be run now and then. A hub that runs and does not
+    answer is red, and so are what keeps its log waiting, drift that it may not repair, and a server that keeps too much.
+    """
+    hub = status.get("hub", {})
+    told = [] if not hub.get("running") else causes(status)
+    found = [_red("", "", one.why) for one in told if not one.peer]
+    if hub.get("pid") and status.get("log", {}).get("reason"):
+        found.append(_red("", "", f"the log waits: {status['log']['reason']}"))
+    if one := status.get("repair_alarm"):
+        found.append(_red("", "", f"{one['code']} {one['what']}: {one['why']}"))
+    for name, peer in status.get("peers", {}).items():
+        if peer.get("alarm"):
+            found.append(_red(name, "", peer["alarm"]["text"]))
+        copies = peer.get("collections", {}).items()
+        for collection, proof in ((collection, copy.get("proof") or {}) for collection, copy in copies):
+            if proof.get("alarm"):
+                found.append(_red(name, collection, f"{proof['standing']}: {proof.get('cause') or 'no cause is known'}"))
+    return found
+
+
+def _red(peer: str, collection: str, why: str) -> Report:
+    return {"peer": peer, "collection": collection, "why": why}
 
 
 def _differ(incidents: Sequence[Incident]) -> str:

@@ -73,7 +73,7 @@ REPAIR: Report = {
 INCIDENT: Report = {
     "id": "812.0", "collection": "customers", "peers": ["van"], "rows": 12, "keys": [[7], [8]], "first": 800, "last": 811,
     "cause": "uncaptured", "why": "the rows at van were never in the log", "remedy": "'syncline repair customers'",
-    "open": False, "closed": 815, "how": "equal again",
+    "found_at": "2026-11-21T10:07:31.250+00:00", "open": False, "closed": 815, "how": "equal again",
 }  # fmt: skip
 
 ANSWERS: dict[str, Any] = {

@@ -1,5 +1,8 @@
 """What `verify` and `history` tell of rows: where they differ, what is not proven, and why a row has its values."""
 
+import time
+
+import pytest
 from tests.unit.cli.fake import DIFFERENCE, HISTORY, FakeHub, answer, syncline
 
 
@@ -84,3 +87,21 @@ def test_steps_of_one_offset_are_told_apart_and_who_alone_was_given_a_row_is_nam
     assert "insert, to van" in lines[1]
     assert lines[4].startswith("steps of one offset were captured together")
     assert [step["offset"] for step in answer("history", "customers", "7")["history"]] == [1, 7, 7]
+
+
+def test_drift_says_when_it_was_found_in_this_machines_own_time(hub: FakeHub, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    time.tzset()
+    try:
+        lines = [line.split() for line in syncline("drift", "--all").stdout.splitlines()]
+    finally:
+        monkeypatch.delenv("TZ")
+        time.tzset()
+    assert lines[0][:8] == ["id", "collection", "rows", "at", "cause", "found", "between", "ended"]
+    assert lines[1][:8] == ["812.0", "customers", "12", "van", "uncaptured", "2026-11-21", "19:07", "800..811"]
+
+
+@pytest.mark.parametrize("verb", ["repair", "verify"])
+def test_the_usage_says_how_words_are_written(verb: str) -> None:
+    assert f"{verb} [OPTIONS] [CONFIG] [COLLECTION]...\n" in syncline(verb, "--help").stdout
+    assert "<list" not in syncline(verb, "--help").stdout

@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 
 import pytest
-from tests.unit.cli.fake import CONFLICT, DIFFERENCE, HISTORY, PARKED, SIDE, FakeHub, config_in
+from tests.unit.cli.fake import CONFLICT, DIFFERENCE, HISTORY, PARKED, REPAIR, SIDE, FakeHub, config_in
 from typer.testing import CliRunner
 
 from syncline.cli import board, facade
@@ -135,6 +135,35 @@ def test_at_80_columns_no_value_is_squeezed(hub: FakeHub, monkeypatch: pytest.Mo
     if verb == "verify":
         assert "at branch_1" in whole
         assert "(no such row)" in whole
+
+
+@pytest.mark.parametrize("width", [80, 60])
+@pytest.mark.parametrize("verb", ["verify", "drift", "repair", "parked", "conflicts list", "history customers 7", "status"])
+def test_no_word_is_cut_at_the_end_of_a_line(hub: FakeHub, monkeypatch: pytest.MonkeyPatch, verb: str, width: int) -> None:
+    """What terminals do with lines that are too long for them: they go on in the middle of a word."""
+    monkeypatch.setenv("COLUMNS", str(width))
+    monkeypatch.setenv("NO_COLOR", "1")
+    name, found = "headquarters-of-the-north", hub.answers["status"]["peers"]["hq"]
+    incident = {**hub.answers["drift"][0], "open": True, "peers": [name], "why": LONG, "remedy": LONG}
+    row = {"collection": "customers", "key": [7], "class": "missing", "peers": {name: {"does": "insert", "row": {"a": LONG}}}}
+    plan = {
+        **REPAIR["plan"],
+        "rows": 1,
+        "repairs": [row],
+        "left": [{"collection": "c", "key": [4], "why": LONG, "idle": False}],
+    }
+    hub.answers |= {
+        "drift": [incident],
+        "parked": [{**PARKED, "reason": LONG, "time": SIDE["time"]}],
+        "conflicts": [{**CONFLICT, "rule": "prefer headquarters"}],
+        "verify": {"equal": False, "rows": 1, "drift": 1, "differences": [DIFFERENCE], "not_compared": ["car"]},
+        "repair": {**REPAIR, "plan": plan, "equal": False},
+        "status": {**hub.answers["status"], "peers": {name: {**found, "reason": LONG}}},
+    }  # fmt: skip
+    lines = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", shown(*verb.split())).splitlines()
+    assert max(map(len, lines)) <= width
+    if verb == "status":
+        assert any(line.startswith(f"{name}  customers   live") for line in lines), "what names a row stays in it"
 
 
 @pytest.mark.parametrize(

@@ -101,7 +101,7 @@ def test_a_full_comparison_goes_on_where_it_stopped(monkeypatch: pytest.MonkeyPa
             door = stand.doors["q"]
             asked = door.calls["digests"]
             door.after["digests"] = lambda: door.hold("digests") if door.calls["digests"] == asked + 4 else None
-            await stand.until(lambda: door.calls["digests"] == asked + 5, "half of it")
+            await stand.until(lambda: door.calls["digests"] >= asked + 5, "half of it")
             scan = stand.engine.state.proofs.of("items").scan
             assert scan is not None
             assert 0 < scan.rows < 100
