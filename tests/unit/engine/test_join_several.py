@@ -114,9 +114,13 @@ def test_so_many_collections_are_joined_at_once_and_no_more() -> None:
 def test_a_join_runs_so_many_ranges_ahead_of_delivery_over_all_collections() -> None:
     stand = space(ranges=10)
 
+    def hold() -> None:
+        if len(stand.doors["p"].reads) == 1:
+            stand.doors["q"].hold("apply")
+
     async def story() -> None:
         stand.start()
-        stand.doors["p"].after["chunk"] = lambda: stand.doors["p"].calls["chunk"] > 1 or stand.doors["q"].hold("apply")
+        stand.doors["p"].after["chunk"] = hold
         await stand.until(lambda: len(joined(stand, "q")) >= JOIN_RANGES_MAX, "as many as may be")
         await asyncio.sleep(5)
         assert len(joined(stand, "q")) == JOIN_RANGES_MAX

@@ -93,7 +93,8 @@ def test_one_whose_work_failed_or_was_given_up_is_ended_and_never_lent_again(can
         await until(lambda: place.open_ones == 0)
         assert len(place.made) == 2 * RANGE_SESSIONS_MAX
         gate.set()
-        await use(sessions, gate, seen := [])
+        seen: list[Session | None] = []
+        await use(sessions, gate, seen)
         assert seen == [place.made[-1]]
         await sessions.close()
         assert place.open_ones == 0

@@ -1,5 +1,6 @@
 """Reading: chunks in the peer's own key order from one snapshot, and single rows."""
 
+import asyncio
 from pathlib import Path
 
 from syncline.model.codec import encode_row
@@ -27,6 +28,23 @@ class RangeSuite(Suite):
                 rows = await _walk(peer, limit)
                 assert [key for key, _ in rows] == sorted(ROWS, key=order)
                 assert dict(rows) == ROWS
+            await harness.close()
+
+        run(story())
+
+    def test_ranges_of_several_collections_are_read_at_once(self, tmp_path: Path) -> None:
+        """Each as if it were read alone, and at the place where its rows are the history."""
+        harness = self.harness(tmp_path)
+
+        async def story() -> None:
+            statements = [*(Insert("pairs", row) for row in ROWS.values()), *(Insert("people", person(n)) for n in range(30))]
+            peer = await ready(harness, "one", statements)
+            asked = [(one, limit) for one in (PAIRS, PEOPLE) for limit in (1, 7, 29, 100)]
+            together = await asyncio.gather(*[peer.chunk(one, None, limit) for one, limit in asked])
+            for (one, limit), chunk in zip(asked, together, strict=True):
+                alone = await peer.chunk(one, None, limit)
+                assert (tuple(chunk.rows), chunk.last, chunk.done) == (tuple(alone.rows), alone.last, alone.done)
+                assert chunk.position <= alone.position
             await harness.close()
 
         run(story())
