@@ -1,6 +1,6 @@
 """`python -m syncline`: the same as the `syncline` command."""
 
-from syncline.cli.main import run
+from syncline.start import run
 
 if __name__ == "__main__":
     run()
