@@ -49,7 +49,7 @@ class Facade(Protocol):
         """{"space", "hub": {"running", "pid"}, "log": {"head", "floor", "bytes"}, "peers": {name: {state, stage,
         reason, "collections": {name: {state, lag_entries, lag_seconds, uncaptured, log_offset, watermark, parked,
         conflicts_open, conflicts_all, verified_through,
-        "proof": {standing, alarm, cause, through, compared, proven_at, full_at, incidents}}},
+        "proof": {standing, alarm, cause, through, compared, compared_at, full_at, incidents, drift_rows}}},
         "set_aside": {"rows", "after"} | None}}, "waiting_columns": [{what, where, why, fix, ..}],
         "repair_alarm": {code, what, why, fix, ..} | None (of a running hub)}
         """
