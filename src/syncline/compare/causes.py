@@ -29,15 +29,23 @@ class Guess(msgspec.Struct, frozen=True, order=True):
     peers: tuple[str, ...]
 
 
-def guess(rows: Mapping[str, Row | None], told: Sequence[Row | None], cascading: Set[str], *, complete: bool = False) -> Guess:
+def guess(
+    rows: Mapping[str, Row | None],
+    told: Sequence[Row | None],
+    cascading: Set[str],
+    *,
+    complete: bool = False,
+    silent: Set[str] = frozenset(),
+) -> Guess:
     """The likeliest cause for a row. `told`: what the log had of it, oldest first. `cascading`: peers with such keys.
 
-    `complete`: the log goes back to its beginning, so what it does not have of a row never was in it.
+    `complete`: the log goes back to its beginning, so what it does not have of a row never was in it. `silent`: peers that only
+    receive, whose own writes are never in it.
     """
-    odd = _odd(rows, told)
+    odd = _odd(rows, told, silent)
     others = [row for peer, row in rows.items() if peer not in odd]
     if not told or not odd:
-        unseen = Cause.UNCAPTURED if complete and odd else Cause.UNKNOWN
+        unseen = Cause.UNCAPTURED if odd and (complete or set(odd) <= silent) else Cause.UNKNOWN
         return Guess(Cause.LENS if _all_close(rows) else unseen, odd)
     if all(rows[peer] is None for peer in odd) and set(odd) <= cascading:
         return Guess(Cause.CASCADE, odd)
@@ -48,10 +56,16 @@ def guess(rows: Mapping[str, Row | None], told: Sequence[Row | None], cascading:
     return Guess(Cause.UNCAPTURED, odd)
 
 
-def _odd(rows: Mapping[str, Row | None], told: Sequence[Row | None]) -> tuple[str, ...]:
-    """The peers that do not have what the log told last; without a log, those outnumbered by all others together."""
+def _odd(rows: Mapping[str, Row | None], told: Sequence[Row | None], silent: Set[str]) -> tuple[str, ...]:
+    """The peers that do not have what the log told last; without a log, those outnumbered by all others together.
+
+    Those that only receive are no majority: they differ from what the others agree on.
+    """
     if told:
         return tuple(peer for peer, row in rows.items() if not fits(told[-1], row))
+    said = {row for peer, row in rows.items() if peer not in silent}
+    if silent and len(said) == 1:
+        return tuple(peer for peer, row in rows.items() if row not in said)
     counts: dict[Row | None, list[str]] = {}
     for peer, row in rows.items():
         counts.setdefault(row, []).append(peer)
@@ -102,11 +116,15 @@ def _folded(value: Value) -> str:
     return plain.casefold().strip()
 
 
-def explain(found: Guess, collection: str) -> tuple[str, str]:
-    """The guess in words, and what would repair it."""
+def explain(found: Guess, collection: str, silent: Set[str] = frozenset()) -> tuple[str, str]:
+    """The guess in words, and what would repair it. `silent`: peers that only receive, whose rows cannot be made to stand."""
     at = " and ".join(found.peers) or "some peer"
     one = found.peers[0] if len(found.peers) == 1 else "PEER"
     merge = f"'syncline repair {collection}' plans to merge them by the field policies"
+    if found.cause is Cause.UNCAPTURED and found.peers and set(found.peers) <= silent:
+        why = f"the rows at {at} were written there, and it only receives: such writes are for nobody else"
+        fix = f"'syncline repair {collection}' plans to give it the space's rows back; or let it send, too (direction: both)"
+        return why, fix
     match found.cause:
         case Cause.CASCADE:
             why = f"the rows are gone at {at}, where foreign keys delete rows without writing that to the log"

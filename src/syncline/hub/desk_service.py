@@ -1,9 +1,11 @@
 """The desk, served: requests that other processes left in the log's file are answered by the running hub."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Any
+
+import msgspec
 
 from syncline.log.desk import Desk
 from syncline.model.errors import LogBusy, LogError, SynclineError, UsageError
@@ -49,9 +51,20 @@ class DeskService:
                 for request in self._desk.take():
                     answers[request.id] = await self._answer(request.kind, request.body)
                 for asked in list(answers):
-                    self._desk.answer(asked, answers[asked])
+                    self._give(asked, answers[asked])
                     del answers[asked]
             await asyncio.sleep(POLL_SECONDS)
+
+    def _give(self, asked: int, answer: Report) -> None:
+        """Leave an answer; one that cannot be left, as it is too large, must not keep others from theirs. Raises LogError."""
+        try:
+            self._desk.answer(asked, answer)
+        except LogError:
+            raise
+        except Exception as error:
+            why = error.text() if isinstance(error, SynclineError) else f"{type(error).__name__}: {error}"
+            told = UsageError("the running hub did it, and cannot tell the outcome", why=why, hint="ask about less at once")
+            self._desk.answer(asked, {"error": told.as_json()})
 
     async def _answer(self, kind: str, body: Report) -> Report:
         try:
@@ -61,6 +74,17 @@ class DeskService:
         except Exception as error:  # a bug in one answer must not keep the others from being given
             bug = SynclineError(f"{type(error).__name__}: {error}", why="this is a bug of the running hub", request=kind)
             return {"error": bug.as_json()}
+
+
+def fitting(rows: Sequence[Report], size: int) -> list[Report]:
+    """The first of some rows of an answer, as many as take no more than so many bytes of JSON."""
+    kept = []
+    for row in rows:
+        size -= len(msgspec.json.encode(row))
+        if size < 0:
+            break
+        kept.append(row)
+    return kept
 
 
 class Gone(LogBusy):

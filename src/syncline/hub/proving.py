@@ -222,8 +222,8 @@ class Proving:
         done = self.scanned.get(collection)
         scanned = f"{done[0]:,} of about {done[1]:,} rows are compared so far" if done else ""
         every, why = self._settings.every, self.why.get(collection, "") or self._apart(collection)
-        away = self._away(peer)
-        return standing(state, peer, collection, waits=waits, every=every, why=why, scanned=scanned, away=away)
+        away, sends = self._away(peer), collection in engine.sessions[peer].sends_only
+        return standing(state, peer, collection, waits=waits, every=every, why=why, scanned=scanned, away=away, sends=sends)
 
     def _away(self, peer: str) -> Away | None:
         """Why a peer cannot be looked at now."""

@@ -121,11 +121,17 @@ class Reading:
                 if await reader.refresh() != state.head:  # a hub came meanwhile: the files are ahead of what the log told
                     found = {}
         names = list(self._space.collections)
-        peers = {name: records.resting_peer(state, name, names, found.get(name)) for name in self._space.peers}
+        only = {name: self._sent_only(name) for name in self._space.peers}
+        peers = {name: records.resting_peer(state, name, names, found.get(name), sends) for name, sends in only.items()}
         waits = waiting_columns(self._space, {name: one.tables for name, one in found.items() if one.tables}, state.columns)
         shown: Report = {"space": self._space.name, "hub": {"running": False}}
         shown["log"] = {"head": state.head, "floor": floor, "bytes": log_bytes(self._space.log)}
         return shown | {"peers": peers, "rules": state.rules, "waiting_columns": [one.as_json() for one in waits]}
+
+    def _sent_only(self, peer: str) -> frozenset[str]:
+        """The collections that a peer only sends."""
+        specs = self._space.collections
+        return frozenset(name for name, spec in specs.items() if spec.direction_at(peer) is Direction.SEND)
 
     async def conflicts(self, open_only: bool, collection: str | None, limit: int, after: str | None) -> list[Report]:
         """Conflicts in the log's order."""

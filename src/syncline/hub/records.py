@@ -159,8 +159,13 @@ def how_left(name: str) -> str:
     return f"as it was asked to; to have it back: 'syncline resume {name} --rejoin'"
 
 
-def resting_peer(state: State, name: str, collections: Sequence[str], found: Found | None = None) -> Report:
-    """A peer's part of the status when no hub runs: what the log tells, and what was found at the peer if it was looked at."""
+def resting_peer(
+    state: State, name: str, collections: Sequence[str], found: Found | None = None, sends: Set[str] = frozenset()
+) -> Report:
+    """A peer's part of the status when no hub runs: what the log tells, and what was found at the peer if it was looked at.
+
+    `sends`: the collections that it only sends.
+    """
     record = state.peers.get(name)
     stage = str(record.stage) if record is not None else "new"
     captured = max(record.captured if record is not None else 0, found.watermark if found is not None else 0)
@@ -174,7 +179,9 @@ def resting_peer(state: State, name: str, collections: Sequence[str], found: Fou
             "uncaptured": (found.uncaptured or {}).get(collection) if found is not None else None,
             "watermark": captured,
             **collection_report(state, counts, name, collection),
-            "proof": standing(state, name, collection, away=away, uncaptured=_uncaptured(found, collection)),
+            "proof": standing(
+                state, name, collection, away=away, uncaptured=_uncaptured(found, collection), sends=collection in sends
+            ),
         }
         for collection in collections
     }

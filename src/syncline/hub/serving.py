@@ -18,7 +18,7 @@ from syncline.engine.session import Phase, Session
 from syncline.engine.state import Stage, State
 from syncline.hub import at_rest
 from syncline.hub.build import Renewal, agreed, ask, dismiss, failures, refuse, waiting_columns
-from syncline.hub.desk_service import DeskService, Handler
+from syncline.hub.desk_service import DeskService, Handler, fitting
 from syncline.hub.following import captured as until_captured
 from syncline.hub.operations import Operations
 from syncline.hub.reading import Reading, log_bytes
@@ -154,7 +154,10 @@ def handlers(space: Space, operations: Operations) -> Mapping[str, Handler]:
 
     async def verify(body: Report) -> Report:
         wanted, by = wanted_of(body.get("wanted")), body.get("by", "")
-        return await operations.verify(repair=body["repair"], emit=quiet, wanted=wanted, by=by)
+        told = await operations.verify(repair=body["repair"], emit=quiet, wanted=wanted, by=by)
+        listed = fitting(told["differences"], DESK_BODY_BYTES_MAX // 2)  # values may be large
+        more = told["differences_not_listed"] + len(told["differences"]) - len(listed)
+        return told | {"differences": listed, "differences_not_listed": more}
 
     async def repair(body: Report) -> Report:
         return shortened(await repair_rows(operations, wish_of(body), quiet), DESK_BODY_BYTES_MAX // 2)

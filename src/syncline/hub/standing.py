@@ -50,11 +50,12 @@ def standing(
     scanned: str = "",
     away: Away | None = None,
     uncaptured: int = 0,
+    sends: bool = False,
 ) -> Report:
     """One collection at one peer. `waits`: for how long something changed is not proven, in seconds; `every`: between proofs.
 
     `why`: what kept the last proof from moving. `scanned`: how far a full comparison has come. Without a hub: `every` 0.
-    `uncaptured`: changes there that no hub has seen.
+    `uncaptured`: changes there that no hub has seen. `sends`: it only sends, so it is not compared.
     """
     known = state.proofs.of(collection)
     through = known.through.get(peer)
@@ -63,7 +64,9 @@ def standing(
     cause, alarm = "", False
     if away is not None and away.left:
         found, cause = Standing.AWAY, away.cause
-    elif any(peer in one.peers or not one.peers for one in incidents):
+    elif sends and away is None:
+        found, cause = Standing.UNPROVEN, "it only sends: it keeps rows of its own, so it is not compared"
+    elif not sends and any(peer in one.peers or not one.peers for one in incidents):
         found, alarm, cause = Standing.DRIFT, True, _differ(incidents)
     elif away is not None:
         found, alarm, cause = Standing.AWAY, away.alarm, away.cause

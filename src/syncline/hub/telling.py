@@ -5,7 +5,7 @@ from functools import partial
 from types import MappingProxyType
 from typing import Final
 
-from syncline.compare.repair import Facts, Outcome, RepairPolicy, Told, propose
+from syncline.compare.repair import Facts, Outcome, RepairPolicy, Told, leave, propose
 from syncline.engine.closing import closing
 from syncline.engine.core import Plan
 from syncline.hub.pipeline import Readable
@@ -108,6 +108,8 @@ def by_policy(plan: Plan, policy: RepairPolicy) -> Decide:
         return collection in receive_only[peer]
 
     def decide(collection: Collection, key: Key, rows: Rows, told: Told | None) -> Outcome:
+        if policy.peer not in ("", *rows) and collection.name in plan.only(policy.peer, Direction.SEND):
+            return leave(key, rows, f"{policy.peer} only sends: it keeps rows of its own, which are not compared")
         silent = [name for name in rows if is_silent(name, collection.name)]
         merge = partial(_merged, plan, collection.name, key, rows, told, silent)
         return propose(collection.name, key, rows, policy, Facts(told, silent, merge))

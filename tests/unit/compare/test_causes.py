@@ -49,3 +49,24 @@ def test_every_guess_is_told_with_what_helps(cause: Cause, peers: tuple[str, ...
     why, fix = explain(Guess(cause, peers), "items")
     assert why
     assert "syncline" in fix
+
+
+@pytest.mark.parametrize(
+    ("rows", "told", "found"),
+    [
+        ({"p": NEW, "q": ODD}, [OLD, NEW], Guess(Cause.UNCAPTURED, ("q",))),
+        ({"p": None, "q": ODD}, [], Guess(Cause.UNCAPTURED, ("q",))),
+        ({"p": NEW, "q": ODD, "r": NEW}, [], Guess(Cause.UNCAPTURED, ("q",))),
+        ({"p": NEW, "q": NEW, "r": ODD}, [], Guess(Cause.UNKNOWN, ("r",))),
+    ],
+)  # fmt: skip
+def test_what_is_written_at_a_peer_that_only_receives_is_told_as_that(
+    rows: Mapping[str, Row | None], told: Sequence[Row | None], found: Guess
+) -> None:
+    """No policy can make its rows stand, so none is proposed that would."""
+    silent = frozenset("q")
+    assert guess(rows, told, NONE, silent=silent) == found
+    why, remedy = explain(found, "items", silent)
+    assert "authority" not in remedy
+    assert ("it only receives" in why) is (found.cause is Cause.UNCAPTURED)
+    assert "it only receives" not in explain(found, "items")[0]

@@ -11,10 +11,11 @@ from syncline.engine.session import Phase
 from syncline.hub import incidents
 from syncline.hub import proving as proving_module
 from syncline.hub.operations import Operations
+from syncline.hub.records import resting_peer
 from syncline.hub.standing import Standing, red
 from syncline.model.codec import decode_row
 from syncline.model.proof import Mode
-from syncline.model.space import VerifySettings
+from syncline.model.space import Direction, VerifySettings
 from syncline.model.value import Key
 from syncline.reconcile import verify, walk
 
@@ -225,5 +226,31 @@ def test_p17_a_peer_that_left_on_purpose_is_no_alarm_and_is_told_as_one_that_lef
                 assert (found["standing"], found["alarm"]) == (Standing.AWAY, False)
                 assert found["cause"] == "it left the space, as it was asked to"
                 assert red(verbs.status() | {"hub": {"running": True, "pid": 1}, "log": {}}) == []
+
+    stand.run(story())
+
+
+def test_who_only_sends_is_not_compared_and_that_is_no_alarm_however_long_it_lasts() -> None:
+    stand = Stand("pqr", directions={"r": Direction.SEND})
+    stand.fill("p", range(5))
+
+    async def story() -> None:
+        async with proving(stand) as verbs:
+            await stand.until(is_proven(stand, "p", "q"), "proven")
+            for step in range(40):  # far longer than a proof may take
+                stand.update("p", 1, a=f"step {step}")
+                await asyncio.sleep(5.0)
+            found = standing(verbs, "r")
+            assert (found["standing"], found["alarm"], found["through"]) == (Standing.UNPROVEN, False, None)
+            assert "it only sends" in found["cause"]
+            stand.rows("q")[3,] = (3, "behind our back", 0, None, None)
+            await verbs.verify(repair=False, emit=lambda _event: None)
+            assert standing(verbs, "q")["standing"] == Standing.DRIFT
+            assert standing(verbs, "r")["standing"] == Standing.UNPROVEN
+            stand.doors["r"].cut()
+            await stand.until(lambda: stand.phase("r") is Phase.WAITING, "away")
+            assert standing(verbs, "r")["alarm"], "but it is one that it is away"
+        shown = resting_peer(stand.engine.state, "r", ["items"], sends=frozenset({"items"}))["collections"]["items"]["proof"]
+        assert (shown["standing"], shown["alarm"]) == (Standing.UNPROVEN, False)
 
     stand.run(story())

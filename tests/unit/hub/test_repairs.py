@@ -215,7 +215,9 @@ def test_who_only_receives_has_no_say_and_who_only_sends_is_left_alone() -> None
         drift(stand, "r", 3, a="r's own")
         plan = (await ask(verbs, "authority:q"))["plan"]
         assert (plan["rows"], {one["why"] for one in plan["left"]}) == (0, {"q only receives: its rows are for nobody else"})
-        assert {one["why"] for one in (await ask(verbs, "authority:r"))["plan"]["left"]} == {"r was not compared"}
+        assert {one["why"] for one in (await ask(verbs, "authority:r"))["plan"]["left"]} == {
+            "r only sends: it keeps rows of its own, which are not compared"
+        }
         left = [(one["key"], one["why"]) for one in (await ask(verbs, "insert"))["plan"]["left"]]
         assert left == [([2], "no peer lacks the row"), ([50], "who has the row only receives")]
         own = dict(stand.rows("r"))
