@@ -193,7 +193,7 @@ def shortened(report: Report, size: int) -> Report:
     told = _fitted(_fitted(plan, "left", size // 4), "repairs", size)
     if told["repairs"] is not plan["repairs"] and "repairs_not_listed" not in plan:
         marks = carried(plan)["marks"]
-        told |= {"marks": marks} if len(msgspec.json.encode(marks)) <= size else {}
+        told |= {"marks": marks} if len(msgspec.json.encode(marks)) <= size * 5 // 4 else {}
     report = report | {"plan": told}
     return report | {"done": _fitted(done, "left", size // 4)} if done else report
 
