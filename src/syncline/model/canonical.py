@@ -31,6 +31,7 @@ from syncline.model.value import Row, Tagged, Value, pad, real
 
 HALF: Final = 2**64
 SHA256: Final = "sha256"  # the first 8 bytes of SHA-256 of the salt and the canonical text, the highest first: all can do it
+CHAIN: Final = "chain"  # the same of the salt and the texts of all rows of a range, in the order of their keys; none: 0
 HASH_BYTES: Final = 8
 _BITS: Final = struct.Struct(">d")
 
@@ -60,6 +61,11 @@ class Way(msgspec.Struct, frozen=True):
 
     algorithm: str = SHA256
     salt: str = "0" * 16
+
+    @property
+    def each(self) -> "Way":
+        """How single rows are digested, which have no order."""
+        return Way(SHA256, self.salt) if self.algorithm == CHAIN else self
 
 
 def class_of(kind: Kind) -> Class:
@@ -195,10 +201,15 @@ def _plain(number: float) -> str:
     return text if _is_plain(text) else text_of(Tagged("real", text), Class.NUMBER)
 
 
+def _rows(columns: Sequence[Written], salt: str = "") -> list[str]:
+    """The salt and the text of each row."""
+    form = salt.replace("%", "%%") + "".join(column.form for column in columns)
+    return list(map(form.__mod__, zip(*(one for column in columns for one in column.arguments), strict=True)))
+
+
 def _texts(columns: Sequence[Written], way: Way) -> list[bytes]:
     """What is hashed of each row."""
-    form = way.salt.replace("%", "%%") + "".join(column.form for column in columns)
-    rows = list(map(form.__mod__, zip(*(one for column in columns for one in column.arguments), strict=True)))
+    rows = _rows(columns, way.salt)
     together = "\0".join(rows).encode(errors="surrogatepass").split(b"\0")
     return together if len(together) == len(rows) else [row.encode(errors="surrogatepass") for row in rows]
 
@@ -214,6 +225,36 @@ def total_written(columns: Sequence[Written], way: Way) -> int:
     texts = _texts(columns, way)
     digests: tuple[int, ...] = struct.unpack(">" + "Q24x" * len(texts), b"".join([sha256(text).digest() for text in texts]))
     return sum(digests) % HALF
+
+
+class Total:
+    """The digest of the rows of a range, which are added in the order of their keys, some at a time."""
+
+    def __init__(self, way: Way) -> None:
+        self.count, self._sum, self._way = 0, 0, way
+        self._chain = sha256(way.salt.encode()) if way.algorithm == CHAIN else None
+
+    def add(self, columns: Sequence[Written], count: int) -> None:
+        """Add some rows, by columns."""
+        if not count:
+            return
+        self.count += count
+        if self._chain is None:
+            self._sum = total_of((self._sum, total_written(columns, self._way)))
+        else:
+            self._chain.update("".join(_rows(columns)).encode(errors="surrogatepass"))
+
+    def add_rows(self, rows: Sequence[Row], classes: Sequence[Class]) -> None:
+        """Add some rows."""
+        columns = zip(*(pad(row, len(classes)) for row in rows), strict=True)
+        self.add([written(column, kind) for column, kind in zip(columns, classes, strict=True)] if rows else [], len(rows))
+
+    @property
+    def value(self) -> int:
+        """The digest so far."""
+        if self._chain is None or not self.count:
+            return self._sum
+        return int.from_bytes(self._chain.digest()[:HASH_BYTES])
 
 
 def digest_rows(rows: Sequence[Row], classes: Sequence[Class], way: Way) -> list[int]:

@@ -79,6 +79,7 @@ JOIN_RANGES_MAX: Final = 6  # of a join, of all its collections: under way, or n
 RANGE_SESSIONS_MAX: Final = 3  # with which the ranges of one server are read at once
 RANGE_SESSION_SECONDS: Final = 5.0  # that such a session is kept when nobody needs it
 COMPARE_ROWS_MAX: Final = 5_000
+CHAIN_ROW_BYTES_MAX: Final = 8_192  # on average: the texts of a range are put together in the server's memory
 PROOF_SECONDS: Final = 60.0  # between two proofs of what changed
 PROOF_FULL_SECONDS: Final = 24 * 3600.0  # between two full ones
 PROOF_SHARE: Final = 0.25  # of the time that proving may take in a running hub

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from typing import Final
 
-from syncline.model.canonical import SHA256, Way, classes_of, digest_rows, total_of
+from syncline.model.canonical import CHAIN, SHA256, Total, Way, classes_of, digest_rows, total_of
 from syncline.model.schema import Collection, Kind
 from syncline.model.value import Key, Row, Tagged
 from syncline.peers.protocol import Chunk, Digest, Digests, Peer, Range
@@ -16,16 +16,23 @@ _ROW: Final[Row] = (-12, "\u00e4 'b;\n", Tagged("real", "0.5"))
 
 def sample(algorithm: str = SHA256) -> str:
     """The digest of one row, as hex: what an algorithm makes of it."""
-    (digest,) = digest_rows([_ROW], classes_of(_SAMPLE), Way(algorithm))
-    return f"{digest:016x}"
+    total = Total(Way(algorithm))
+    total.add_rows([_ROW], classes_of(_SAMPLE))
+    return f"{total.value:016x}"
+
+
+def is_ordered(collection: Collection) -> bool:
+    """Whether every engine has the rows in the same order, and finds them so: by keys that are integers."""
+    kinds = dict(zip(collection.columns, collection.kinds, strict=False))
+    return bool(collection.key) and all(kinds.get(name) is Kind.INTEGER for name in collection.key)
 
 
 class ReadsDigests:
     """A peer that reads its rows to digest them, in pieces; other work goes on between them."""
 
-    async def ways(self: Peer) -> dict[str, str]:
+    async def ways(self: Peer, collection: Collection) -> dict[str, str]:
         """See the protocol."""
-        return {SHA256: sample()}
+        return {SHA256: sample()} | ({CHAIN: sample(CHAIN)} if is_ordered(collection) else {})
 
     async def fences(self: Peer, collection: Collection, ranges: Sequence[Range], size: int) -> list[list[Key]]:
         """See the protocol."""
@@ -47,16 +54,15 @@ class ReadsDigests:
         parts: list[Digest] = []
         first: Chunk | None = None
         for after, upto in ranges:
-            count = total = 0
+            total = Total(way)
             start, done = after, False
             while not done:
                 chunk = await self.chunk(collection, start, PIECE, upto)
                 first = first or chunk
-                rows = [row for _, row in chunk.rows]
-                count, total = count + len(rows), total_of([total, *digest_rows(rows, classes, way)])
+                total.add_rows([row for _, row in chunk.rows], classes)
                 start, done = chunk.last, chunk.done
                 await asyncio.sleep(0)
-            parts.append(Digest(count, total))
+            parts.append(Digest(total.count, total.value))
         first = first or await self.chunk(collection, None, 1)
         return Digests(tuple(parts), first.position, first.watermark)
 
@@ -69,7 +75,7 @@ class ReadsDigests:
             start, done = after, False
             while not done:
                 chunk = await self.chunk(collection, start, PIECE, upto)
-                digests = digest_rows([row for _, row in chunk.rows], classes, way)
+                digests = digest_rows([row for _, row in chunk.rows], classes, way.each)
                 hashed.update(zip((key for key, _ in chunk.rows), digests, strict=True))
                 start, done = chunk.last, chunk.done
             found.append(hashed)
@@ -82,5 +88,5 @@ class ReadsDigests:
         parts = []
         for group in groups:
             found = [rows[key] for key in dict.fromkeys(group) if key in rows]
-            parts.append(Digest(len(found), total_of(digest_rows(found, classes, way))))
+            parts.append(Digest(len(found), total_of(digest_rows(found, classes, way.each))))
         return Digests(tuple(parts), chunk.position, chunk.watermark)

@@ -193,8 +193,11 @@ class Peer(Protocol):
         """The rows of these keys, as of one moment; keys that are not there are left out."""
         ...
 
-    async def ways(self) -> dict[str, str]:
-        """The algorithms of digests that this peer knows (model.canonical), each with a sample: equal samples, equal ways."""
+    async def ways(self, collection: Collection) -> dict[str, str]:
+        """The algorithms (model.canonical) by which this peer should digest a collection, each with a sample.
+
+        Peers with equal samples digest alike. Every one that was named here must be answered, whatever became of the table.
+        """
         ...
 
     async def fences(self, collection: Collection, ranges: Sequence[Range], size: int) -> list[list[Key]]:

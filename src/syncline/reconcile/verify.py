@@ -174,7 +174,7 @@ async def compare_collection(
     compared, ranges = (since.rows, since.ranges) if since else (0, 0)
     found = _Found(heal)
     found.states.update(since.unequal if since else {})
-    way = await way_for(peers)
+    way = await way_for(collection, peers)
     walk = Walk(collection, peers, way, ahead=how.pace == FREE)
     pick = random.Random(how.seed) if how.share < 1 else None
     suspects: list[Key] = []
@@ -211,7 +211,7 @@ async def compare_keys(
     began, start = clock(), pipeline.head()
     found = _Found(None, most=len(keys) + 1)  # all are listed
     compared = ranges = 0
-    way = await way_for(peers)
+    way = await way_for(collection, peers)
     walk = Walk(collection, peers, way)
     for place in range(0, len(keys), PORTION_KEYS):
         before, some = clock(), keys[place : place + PORTION_KEYS]

@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from syncline.compare.rows import differing_keys
-from syncline.model.canonical import SHA256, Way
+from syncline.model.canonical import CHAIN, SHA256, Way
 from syncline.model.errors import PeerChanged
 from syncline.model.key import order
 from syncline.model.limits import COMPARE_ROWS_MAX
@@ -27,7 +27,7 @@ RANGES_MAX: Final = 512  # of one question, where each question takes as long as
 SLOW_SECONDS: Final = 0.5  # for so many ranges as are asked for at once
 GAIN: Final = 0.85  # of the time per range is left, at most, where larger questions help
 REST: Final = 4  # questions of the old size after larger ones did not help, as what else a server does blurs that
-PREFERRED: Final = ("lookup3", SHA256)  # the fastest that all peers have in common
+PREFERRED: Final = ("lookup3", CHAIN, SHA256)  # the fastest that all peers have in common
 
 
 class Piece(msgspec.Struct, frozen=True):
@@ -276,9 +276,9 @@ def same(digests: Sequence[Digest]) -> bool:
     return all(one == digests[0] for one in digests[1:])
 
 
-async def way_for(peers: Sequence[Peer]) -> Way:
+async def way_for(collection: Collection, peers: Sequence[Peer]) -> Way:
     """How to digest, so that all these peers do it alike, with a salt that nobody knows. Raises PeerChanged if none does."""
-    known = await asyncio.gather(*(peer.ways() for peer in peers))
+    known = await asyncio.gather(*(peer.ways(collection) for peer in peers))
     for algorithm in PREFERRED:
         if len({ways.get(algorithm, peer.name) for ways, peer in zip(known, peers, strict=True)}) == 1 < len(peers):
             return Way(algorithm, secrets.token_hex(8))

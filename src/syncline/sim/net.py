@@ -187,9 +187,9 @@ class SimNetPeer:
         """See the protocol."""
         return await self._call("rows", lambda: self._peer.rows(collection, keys))
 
-    async def ways(self) -> dict[str, str]:
+    async def ways(self, collection: Collection) -> dict[str, str]:
         """See the protocol."""
-        return await self._call("ways", self._peer.ways)
+        return await self._call("ways", lambda: self._peer.ways(collection))
 
     async def fences(self, collection: Collection, ranges: Sequence[Range], size: int) -> list[list[Key]]:
         """See the protocol."""

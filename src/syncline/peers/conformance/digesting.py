@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
+from typing import Final
 
-from syncline.model.canonical import Way, classes_of, digest_rows, total_of
+from syncline.model.canonical import CHAIN, SHA256, Total, Way, classes_of, total_of
 from syncline.model.key import order
 from syncline.model.schema import Collection
 from syncline.model.value import Key, Row
@@ -26,14 +27,19 @@ ODD: tuple[Row, ...] = (
 )
 
 
-async def ways_of(peer: Peer) -> list[Way]:
+KNOWN: Final = {SHA256: Way(SHA256, SALT), CHAIN: Way(CHAIN, SALT)}  # what model.canonical makes itself
+
+
+async def ways_of(peer: Peer, collection: Collection) -> list[Way]:
     """Every way in which a peer digests."""
-    return [Way(algorithm, SALT) for algorithm in await peer.ways()]
+    return [Way(algorithm, SALT) for algorithm in await peer.ways(collection)]
 
 
-def expected(collection: Collection, rows: Sequence[Row]) -> Digest:
-    """What model.canonical makes of these rows."""
-    return Digest(len(rows), total_of(digest_rows(rows, classes_of(collection), Way(salt=SALT))))
+def expected(collection: Collection, rows: Sequence[Row], way: Way = KNOWN[SHA256]) -> Digest:
+    """What model.canonical makes of these rows, which are in order."""
+    total = Total(way)
+    total.add_rows(rows, classes_of(collection))
+    return Digest(total.count, total.value)
 
 
 class DigestSuite(Suite):
@@ -46,11 +52,12 @@ class DigestSuite(Suite):
         async def story() -> None:
             peer = await ready(harness, "one", [Insert("people", row) for row in ODD])
             single: list[Range] = list(pairwise([None, *((row[0],) for row in ODD)]))
-            found = await peer.digests(PEOPLE, single, Way(salt=SALT))
-            assert list(found.parts) == [expected(PEOPLE, [row]) for row in ODD]
-            whole = await peer.digests(PEOPLE, [(None, None)], Way(salt=SALT))
-            assert whole.parts == (expected(PEOPLE, ODD),)
-            assert (await peer.digests(PEOPLE, [(None, None)], Way(salt="f" * 16))).parts != whole.parts
+            for algorithm, way in KNOWN.items():  # asked for or not, none is refused
+                found = await peer.digests(PEOPLE, single, way)
+                assert list(found.parts) == [expected(PEOPLE, [row]) for row in ODD]
+                whole = await peer.digests(PEOPLE, [(None, None), ((2**63 - 1,), None)], way)
+                assert whole.parts == (expected(PEOPLE, ODD, way), Digest(0, 0))
+                assert (await peer.digests(PEOPLE, [(None, None)], Way(algorithm, "f" * 16))).parts != whole.parts[:1]
             await harness.close()
 
         run(story())
@@ -63,7 +70,7 @@ class DigestSuite(Suite):
             keys = sorted(ROWS, key=order)
             for bounds in ([None, None], [None, keys[0], None], [None, keys[-1], None], [None, *keys[::7], None]):
                 ranges = list(pairwise(bounds))
-                for way in await ways_of(peer):
+                for way in await ways_of(peer, PAIRS):
                     parts = (await peer.digests(PAIRS, ranges, way)).parts
                     counts = [sum(_inside(key, one) for key in keys) for one in ranges]
                     assert [part.count for part in parts] == counts
@@ -112,6 +119,27 @@ class DigestSuite(Suite):
 
         run(story())
 
+    def test_a_chain_stands_for_the_rows_in_their_order_and_for_single_rows_as_any_digest(self, tmp_path: Path) -> None:
+        """Rows that changed places make another one, as do rows that are cut elsewhere; keys alone are digested one by one."""
+        harness = self.harness(tmp_path)
+
+        async def story() -> None:
+            peer = await ready(harness, "one", [Insert("people", person(n)) for n in range(300)])
+            rows, chain = [person(n) for n in range(300)], KNOWN[CHAIN]
+            bounds: list[Key | None] = [None, (17,), (18,), (200,), None]
+            cut = [rows[:18], rows[18:19], rows[19:201], rows[201:]]
+            found = await peer.digests(PEOPLE, list(pairwise(bounds)), chain)
+            assert list(found.parts) == [expected(PEOPLE, part, chain) for part in cut]
+            assert found.parts[0] != expected(PEOPLE, [*rows[1:18], rows[0]], chain)
+            (hashes,) = await peer.hashes(PEOPLE, [((17,), (19,))], chain)
+            assert hashes == {(n,): expected(PEOPLE, [rows[n]]).total for n in (18, 19)}
+            groups = (await peer.digests_of(PEOPLE, [[(4,), (1,), (999,)]], chain)).parts
+            assert groups == (expected(PEOPLE, [rows[1], rows[4]]),)
+            assert CHAIN not in await peer.ways(PAIRS)
+            await harness.close()
+
+        run(story())
+
     def test_hashes_are_the_digests_of_single_rows(self, tmp_path: Path) -> None:
         harness = self.harness(tmp_path)
 
@@ -119,7 +147,7 @@ class DigestSuite(Suite):
             peer = await ready(harness, "one", [Insert("pairs", row) for row in ROWS.values()])
             keys = sorted(ROWS, key=order)
             ranges: list[Range] = [*pairwise([None, *keys[::9], None]), (keys[3], keys[3]), (keys[3], keys[9])]
-            for way in await ways_of(peer):
+            for way in await ways_of(peer, PAIRS):
                 found = await peer.hashes(PAIRS, ranges, way)
                 parts = (await peer.digests(PAIRS, ranges, way)).parts
                 assert [set(one) for one in found] == [{key for key in keys if _inside(key, one)} for one in ranges]
@@ -144,7 +172,7 @@ class DigestSuite(Suite):
                 every[4:6] + every[9:11],
                 [every[0], every[-1]],
             ]
-            for way in await ways_of(peer):
+            for way in await ways_of(peer, PAIRS):
                 for ranges in [*one_way, *(some[::-1] for some in one_way)]:
                     found = await peer.hashes(PAIRS, ranges, way)
                     assert [set(one) for one in found] == [{key for key in keys if _inside(key, one)} for one in ranges]
@@ -173,7 +201,7 @@ class DigestSuite(Suite):
             rows = [odd.get(n, person(n)) for n in (*range(8), 9)]
             other = await ready(harness, "other", [Insert("people", row) for row in rows])
             ranges: list[Range] = list(pairwise([None, *((n,) for n in range(10)), None]))
-            for way in await ways_of(one):
+            for way in await ways_of(one, PEOPLE):
                 first = (await one.digests(PEOPLE, ranges, way)).parts
                 assert (await two.digests(PEOPLE, ranges, way)).parts == first
                 theirs = (await other.digests(PEOPLE, ranges, way)).parts

@@ -33,7 +33,8 @@ _PINNED: Final = (
     "SET NAMES utf8mb4 COLLATE utf8mb4_bin",
     f"SET SESSION sql_mode = '{SQL_MODE}', time_zone = '+00:00', character_set_results = NULL, sql_safe_updates = 0, "
     "sql_select_limit = DEFAULT, sql_auto_is_null = 0, wait_timeout = 604800, net_write_timeout = 600, "
-    "net_read_timeout = 600, lock_wait_timeout = 10, innodb_lock_wait_timeout = 1, unique_checks = 1",
+    "net_read_timeout = 600, lock_wait_timeout = 10, innodb_lock_wait_timeout = 1, unique_checks = 1, "
+    "group_concat_max_len = 67108864",  # of the texts of a range that is digested
     "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ WRITE",
 )
 _SESSION_SQL: Final = "SELECT COMMAND, TIME FROM information_schema.PROCESSLIST WHERE ID = %s"

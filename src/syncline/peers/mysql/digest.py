@@ -7,12 +7,13 @@ asks reads the rows instead. Everything here blocks and is run in the session's 
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from syncline.model.canonical import HALF, HASH_BYTES, Class, Way, total_of
+from syncline.model.canonical import CHAIN, HALF, HASH_BYTES, SHA256, Class, Way, total_of
+from syncline.model.limits import CHAIN_ROW_BYTES_MAX
 from syncline.model.value import Key
 from syncline.peers.buckets import Buckets, buckets_of
 from syncline.peers.mysql.connect import Connection
 from syncline.peers.mysql.convert import Type, quoted
-from syncline.peers.mysql.digestsql import doubts, expression
+from syncline.peers.mysql.digestsql import doubts, expression, longest
 from syncline.peers.mysql.features import quote
 from syncline.peers.mysql.snapshot import Source, key_range, lookups, rows_of
 from syncline.peers.mysql.textrows import read
@@ -23,6 +24,7 @@ _BOUNDS_MAX: Final = 500_000  # bytes of all bounds in one statement, which has 
 _FENCES_MAX: Final = 256  # looked for in one go, so that other work is done between them
 _KEYS_READ: Final = 8_192  # in one go, where fences are so close that all keys are read
 _CLOSE: Final = 512  # rows between fences that are close
+_TEXT_BYTES_MAX: Final = 1_000_000  # of a row that is chained: what is longer than a packet would be left out
 _FAR: Final = HALF**2  # stands for a row that has to be read: further than the sum of any digests
 _SAMPLE: Final = "(SELECT -12 AS a, '\u00e4 ''b;\n' AS b, 0.5 AS c) AS sample"  # the row that peers.digest has
 _SAMPLE_TYPES: Final = (Type("bigint", "bigint"), Type("text", "text", charset="utf8mb4"), Type("decimal", "decimal", scale=1))
@@ -32,11 +34,25 @@ _NUMBER: Final = Type("bigint", "bigint")
 _Sums = tuple[int, int]  # rows, the sum of their digests
 
 
-def sample(connection: Connection) -> str:
+def sample(connection: Connection, algorithm: str = SHA256) -> str:
     """What this server makes of the sample row, as hex."""
-    hashed = _hash(("a", "b", "c"), _SAMPLE_TYPES, _SAMPLE_CLASSES, Way())
-    ((found,),) = read(connection, f"SELECT {hashed} FROM {_SAMPLE}")
+    columns = ("a", "b", "c"), _SAMPLE_TYPES, _SAMPLE_CLASSES
+    if algorithm == CHAIN:
+        select = _chain(expression(*columns) or "", Way(CHAIN), _SAMPLE.encode())
+        ((_, found),) = read(connection, select)
+        return f"{int(found or 0):016x}"
+    ((found,),) = read(connection, f"SELECT {_hash(*columns, Way())} FROM {_SAMPLE}")
     return (found or b"").decode()
+
+
+def is_chained(connection: Connection, source: Source) -> bool:
+    """Whether the texts of a range's rows fit into the server's memory, and each of them into what it allows."""
+    if doubts(tuple(map(quote, source.columns)), source.types) or longest(source.types) > _TEXT_BYTES_MAX:
+        return False
+    name = source.table[1:-1].replace("``", "`")
+    size = "SELECT AVG_ROW_LENGTH, @@max_allowed_packet FROM information_schema.TABLES WHERE TABLE_SCHEMA = DATABASE()"
+    found = read(connection, f"{size} AND TABLE_NAME = ".encode() + quoted(name))
+    return any(int(row or 0) <= CHAIN_ROW_BYTES_MAX and int(most or 0) > 2 * _TEXT_BYTES_MAX for row, most in found)
 
 
 def _hash(names: Sequence[str], kinds: Sequence[Type], classes: Sequence[Class], way: Way) -> str | None:
@@ -50,7 +66,7 @@ def _hash(names: Sequence[str], kinds: Sequence[Type], classes: Sequence[Class],
 
 
 def _hash_of(source: Source, classes: Sequence[Class], way: Way) -> str | None:
-    return _hash(tuple(map(quote, source.columns)), source.types, classes, way)
+    return _hash(tuple(map(quote, source.columns)), source.types, classes, way.each)
 
 
 # -- ranges ---------------------------------------------------------------------------------------------------------------
@@ -60,6 +76,8 @@ def digests(
     connection: Connection, source: Source, classes: Sequence[Class], ranges: Sequence[Range], way: Way
 ) -> list[Digest] | None:
     """The digest of each range. Call inside a snapshot. None if rows have to be read for it."""
+    if way.algorithm == CHAIN:
+        return _chained(connection, source, classes, ranges, way)
     hashed = _hash_of(source, classes, way)
     if hashed is None:
         return None
@@ -70,6 +88,38 @@ def digests(
     if any(total >= _FAR for _, total in found):
         return None
     return [Digest(rows, total % HALF) for rows, total in found]
+
+
+def _chained(
+    connection: Connection, source: Source, classes: Sequence[Class], ranges: Sequence[Range], way: Way
+) -> list[Digest] | None:
+    """The digest of each range, of all its rows' texts together; None where these do not fit, or have to be read."""
+    names = tuple(map(quote, source.columns))
+    text = expression(names, source.types, classes)
+    if text is None or doubts(names, source.types):
+        return None
+    found: list[Digest] = []
+    for start in range(0, len(ranges), _RANGES_MAX):
+        tails = [source.table.encode() + key_range(source, *one) for one in ranges[start : start + _RANGES_MAX]]
+        # the branches of a UNION are done and told one after the other
+        for count, total in read(connection, b" UNION ALL ".join(_chain(text, way, tail) for tail in tails)):
+            rows = int(count or 0)
+            if rows and total is None:
+                return None
+            found.append(Digest(rows, int(total or 0)))
+    return found
+
+
+def _chain(text: str, way: Way, tail: bytes) -> bytes:
+    """A query for how many rows there are, and the digest of all their texts; NULL where they were cut.
+
+    The rows of a range are read by its index, and so in its order. Were they not, the digest would be another one.
+    """
+    hashed = f"SHA2(CONCAT({quoted(way.salt).decode()}, texts), 256)"
+    cut = "OCTET_LENGTH(texts) >= LEAST(@@group_concat_max_len, @@max_allowed_packet) - 4"
+    total = f"IF({cut}, NULL, CONV(LEFT({hashed}, {2 * HASH_BYTES}), 16, 10))"
+    inner = f"SELECT COUNT(*) AS number, GROUP_CONCAT(CONCAT_WS('', {text}) SEPARATOR '') AS texts FROM "
+    return f"SELECT number, {total} FROM (".encode() + inner.encode() + tail + b") AS together"
 
 
 def _is_scanned(source: Source) -> bool:

@@ -117,6 +117,11 @@ def _trimmed(name: str) -> str:
     return f"TRIM(TRAILING '.' FROM TRIM(TRAILING '0' FROM {name}))"
 
 
+def longest(kinds: Sequence[Type]) -> int:
+    """How many bytes the text of a row may have, at most: four a character, and what goes with each column."""
+    return sum(4 * kind.size + 64 for kind in kinds)
+
+
 def doubts(names: Sequence[str], kinds: Sequence[Type]) -> list[str]:
     """Conditions on a row, any of which tells that it has a value that SQL might not write as it is read."""
     found = []

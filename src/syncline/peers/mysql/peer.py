@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from syncline.model import limits
 from syncline.model.block import Block
-from syncline.model.canonical import SHA256, Way, classes_of
+from syncline.model.canonical import CHAIN, SHA256, Way, classes_of
 from syncline.model.change import Transaction
 from syncline.model.errors import PeerChanged, PeerUnreachable, PeerUnsafe, Problem
 from syncline.model.schema import Collection, Table
@@ -21,7 +21,7 @@ from syncline.model.value import Key, Row
 from syncline.model.words import counted
 from syncline.model.write import Batch
 from syncline.peers.asked import asking
-from syncline.peers.digest import ReadsDigests
+from syncline.peers.digest import ReadsDigests, is_ordered
 from syncline.peers.mysql import apply, check, digest, footprint, inspect, snapshot
 from syncline.peers.mysql.capture import Capture
 from syncline.peers.mysql.connect import Connection, Place, Session, errors, fetch, open_session, parse_url
@@ -202,9 +202,14 @@ class MysqlPeer(ReadsDigests):
         taken, rows = await self._at_a_moment(work, "reading rows", collection)
         return Chunk(tuple(rows), rows[-1][0] if rows else None, True, taken.position, taken.watermark)
 
-    async def ways(self) -> dict[str, str]:
+    async def ways(self, collection: Collection) -> dict[str, str]:
         """See the protocol."""
-        return {SHA256: await self._read(digest.sample, "digesting a sample")}
+
+        def work(connection: Connection) -> dict[str, str]:
+            chained = is_ordered(collection) and digest.is_chained(connection, self._source(connection, collection))
+            return {name: digest.sample(connection, name) for name in ((SHA256, CHAIN) if chained else (SHA256,))}
+
+        return await self._read(work, "digesting a sample")
 
     async def fences(self, collection: Collection, ranges: Sequence[Range], size: int) -> list[list[Key]]:
         """See the protocol. Other work is done between some and the next."""

@@ -10,7 +10,8 @@ from typing import Any, Final
 
 import psycopg
 
-from syncline.model.canonical import SHA256, Class, Way, classes_of, combined
+from syncline.model.canonical import CHAIN, SHA256, Class, Way, classes_of, combined
+from syncline.model.limits import CHAIN_ROW_BYTES_MAX
 from syncline.model.schema import Collection, Kind
 from syncline.model.value import Key, Value
 from syncline.peers.postgres.columns import column_reader_of
@@ -18,7 +19,7 @@ from syncline.peers.postgres.connect import Connection
 from syncline.peers.postgres.convert import BOOL, BPCHAR, BYTEA, FLOAT4, FLOAT8, INTEGERS, NUMERIC, UUID, Type, store
 from syncline.peers.postgres.digestsql import LOOKUP3, Hashed, halves_of, literal, read_sql, text_sql
 from syncline.peers.postgres.ranges import compared, term
-from syncline.peers.postgres.rangesql import Asked, column, escaped, sought, table, way_in
+from syncline.peers.postgres.rangesql import Asked, column, escaped, is_indexed, sought, table, way_in
 from syncline.peers.postgres.snapshot import Source
 from syncline.peers.protocol import Digest, Range
 from syncline.peers.storing import Unstorable
@@ -32,6 +33,9 @@ _SAMPLE: Final = (  # peers.digest.sample: the columns of a row, each with its t
     (literal("\u00e4 'b;\n") + "::text", Type(25, "text"), Class.TEXT),
     ("'0.5'::float8", Type(FLOAT8, "float8"), Class.ANY),
 )
+_SIZE_SQL: Final = b"SELECT reltuples, pg_catalog.pg_table_size(oid) FROM pg_catalog.pg_class WHERE oid = %s::regclass"
+_SMALL_BYTES: Final = 16_000_000  # of a table whose rows need not be known
+_TOO_LONG: Final = (psycopg.errors.ProgramLimitExceeded, psycopg.errors.InternalError_, psycopg.errors.OutOfMemory)
 _NO_HASH: Final = (psycopg.errors.InternalError, psycopg.errors.NotSupportedError, psycopg.errors.ProgrammingError)
 # types without a modifier or the checks of a domain, that keys of any peer can be cast to
 _BARE: Final = {
@@ -47,16 +51,23 @@ async def algorithms(connection: Connection) -> dict[str, str]:
     if row[2] != "UTF8":  # texts are digested as UTF-8
         return {}
     samples = {}
-    for algorithm in (SHA256, LOOKUP3):
+    for algorithm in (SHA256, LOOKUP3, CHAIN):
         hashed = Hashed([(f"c{place}", kind, one) for place, (_, kind, one) in enumerate(_SAMPLE)], Way(algorithm))
         values = ", ".join(f"{value} AS c{place}" for place, (value, _, _) in enumerate(_SAMPLE))
-        sql = f"SELECT {', '.join(hashed.halves)} FROM (SELECT {hashed.row} AS h FROM (SELECT {values}) AS sample) AS row"
+        sql = f"SELECT {', '.join(hashed.sums)} FROM (SELECT {hashed.row} AS h FROM (SELECT {values}) AS sample) AS row"
         try:
             halves: Any = await (await connection.execute(escaped(sql).encode())).fetchone()
         except _NO_HASH:  # forbidden here
             continue
-        samples[algorithm] = f"{_digest(halves):0{16 * len(halves)}x}"
+        samples[algorithm] = f"{_digest([int(half) for half in halves]):0{16 * len(halves)}x}"
     return samples
+
+
+async def is_chained(connection: Connection, source: Source) -> bool:
+    """Whether the rows of a range stand together in an index, and their texts fit into the server's memory."""
+    row: Any = await (await connection.execute(_SIZE_SQL, (source.table,))).fetchone()
+    rows, size = row
+    return (size <= _SMALL_BYTES or size <= rows * CHAIN_ROW_BYTES_MAX) and await is_indexed(connection, source)
 
 
 # -- digests --------------------------------------------------------------------------------------------------------------
@@ -64,8 +75,8 @@ async def algorithms(connection: Connection) -> dict[str, str]:
 
 def _rows(
     source: Source, collection: Collection, way: Way, first: str, tail: str, keys: str = "", kept: Sequence[str] = ()
-) -> tuple[str, Sequence[str]]:
-    """A query for each row's hash as h, after the expression `first`; and what its halves are.
+) -> tuple[str, Hashed]:
+    """A query for what is made of each row as h, after the expression `first`; and how that becomes digests.
 
     `keys`: columns that are selected beside it, under the names `kept`.
     """
@@ -79,36 +90,47 @@ def _rows(
     once = " OFFSET 0" if len(hashed.halves) > 1 else ""
     inner = f"SELECT {', '.join([f'{first} AS g', *read, *([keys] if keys else [])])} {tail} OFFSET 0"
     rows = f"SELECT {', '.join(['g', f'{escaped(hashed.row)} AS h', *kept])} FROM ({inner}) AS i{once}"
-    return rows, [escaped(half) for half in hashed.halves]
+    return rows, hashed
 
 
-def _sums(halves: Sequence[str]) -> str:
-    return ", ".join(["pg_catalog.count(*)", *(f"pg_catalog.sum({half})" for half in halves)])
+def _sums(hashed: Hashed) -> str:
+    return ", ".join(["pg_catalog.count(*)", *map(escaped, hashed.sums)])
 
 
 async def digests(
     connection: Connection, source: Source, collection: Collection, ranges: Sequence[Range], way: Way
-) -> list[Digest]:
-    """The digest of each range."""
+) -> list[Digest] | None:
+    """The digest of each range. None where rows that are chained stand nowhere together, or have too long a text."""
     if not ranges:
         return []
     halving = await way_in(connection, source, ranges)
     if halving is not None:
-        rows, halves = _rows(source, collection, way, halving.number, f"FROM {table(source)} WHERE {halving.where}")
-        found = await _fetch(connection, f"SELECT g, {_sums(halves)} FROM ({rows}) AS h GROUP BY g", halving.params)
+        if way.algorithm == CHAIN:
+            return None
+        rows, hashed = _rows(source, collection, way, halving.number, f"FROM {table(source)} WHERE {halving.where}")
+        found = await _fetch(connection, f"SELECT g, {_sums(hashed)} FROM ({rows}) AS h GROUP BY g", halving.params)
         return _parts(len(ranges), [(halving.places[row[0]], *row[1:]) for row in found])
+    terms = (term(column(one), source.types[at]) for one, at in zip(source.key, source.key_places, strict=True))
+    order = f" ORDER BY {escaped(', '.join(terms))}" if way.algorithm == CHAIN else ""
 
     def each(group: Asked, bounds: str) -> str:
-        rows, halves = _rows(source, collection, way, "0", f"FROM {table(source)} WHERE {group.where}")
-        return f"SELECT r.n, d.* FROM {bounds} CROSS JOIN LATERAL (SELECT {_sums(halves)} FROM ({rows}) AS h) AS d"
+        rows, hashed = _rows(source, collection, way, "0", f"FROM {table(source)} WHERE {group.where}{order}")
+        return f"SELECT r.n, d.* FROM {bounds} CROSS JOIN LATERAL (SELECT {_sums(hashed)} FROM ({rows}) AS h) AS d"
 
-    return _parts(len(ranges), await _fetch(connection, *sought(source, ranges, each)))
+    if way.algorithm != CHAIN:
+        return _parts(len(ranges), await _fetch(connection, *sought(source, ranges, each)))
+    try:
+        async with connection.transaction():  # a savepoint
+            return _parts(len(ranges), await _fetch(connection, *sought(source, ranges, each)))
+    except _TOO_LONG:
+        return None
 
 
 async def hashes(
     connection: Connection, source: Source, collection: Collection, ranges: Sequence[Range], way: Way
 ) -> list[dict[Key, int]]:
     """The digest of each row of each range, by key."""
+    way = way.each
     found: list[dict[Key, int]] = [{} for _ in ranges]
     if not ranges:
         return found
@@ -120,8 +142,8 @@ async def hashes(
         return one_reading("r.n", f"FROM {bounds} JOIN {table(source)} ON {group.where}")
 
     def one_reading(first: str, tail: str) -> str:
-        rows, halves = _rows(source, collection, way, first, tail, keys, names)
-        return f"SELECT g, {', '.join([*halves, *names])} FROM ({rows}) AS h"
+        rows, hashed = _rows(source, collection, way, first, tail, keys, names)
+        return f"SELECT g, {', '.join([*map(escaped, hashed.halves), *names])} FROM ({rows}) AS h"
 
     halving = await way_in(connection, source, ranges)
     if halving is None:
@@ -164,8 +186,8 @@ async def digests_of(
     if params is None:
         return [Digest(0, 0)] * len(groups)
     joined = f"FROM unnest({arrays}) AS k(g, {', '.join(names)}) JOIN {table(source)} ON {escaped(' AND '.join(matches))}"
-    rows, halves = _rows(source, collection, way, "k.g", joined)
-    return _parts(len(groups), await _fetch(connection, f"SELECT g, {_sums(halves)} FROM ({rows}) AS h GROUP BY g", params))
+    rows, hashed = _rows(source, collection, way.each, "k.g", joined)
+    return _parts(len(groups), await _fetch(connection, f"SELECT g, {_sums(hashed)} FROM ({rows}) AS h GROUP BY g", params))
 
 
 def _integers(groups: Sequence[Sequence[Key]], kind: Type) -> dict[str, object] | None:

@@ -10,7 +10,7 @@ from hashlib import sha256
 from struct import unpack
 from typing import Final
 
-from syncline.model.canonical import HASH_BYTES, SHA256, Class, Way
+from syncline.model.canonical import CHAIN, HASH_BYTES, SHA256, Class, Way
 from syncline.peers.postgres.convert import (
     BOOL,
     BYTEA,
@@ -117,16 +117,28 @@ def _exact_real(name: str, plain: str) -> str:
 
 
 class Hashed:
-    """How a row's text becomes a digest: an expression for what is made of the row, and one for each half of the digest."""
+    """How a row's text becomes a digest: an expression for what is made of the row, and one for each half of the digest.
+
+    `sums` are those of the digest of many rows, in order.
+    """
 
     def __init__(self, kinds: Sequence[tuple[str, Type, Class]], way: Way) -> None:
+        if way.algorithm == CHAIN:
+            self.row, self.halves = canonical_sql(kinds), []
+            self.sums = [_sha256(f"{literal(way.salt)} || pg_catalog.string_agg(h, '')")]
+            return
         if way.algorithm == SHA256:
-            hashed = f"pg_catalog.sha256(pg_catalog.convert_to({canonical_sql(kinds, way.salt)}, 'UTF8'))"
-            self.row = f"('x' || pg_catalog.encode(pg_catalog.substr({hashed}, 1, {HASH_BYTES}), 'hex'))::bit(64)::int8"
-            self.halves = ["h"]
+            self.row, self.halves = _sha256(canonical_sql(kinds, way.salt)), ["h"]
         else:
             self.row = f'{canonical_sql(kinds)} COLLATE "C"'
             self.halves = [f"pg_catalog.hashtextextended(h, '{seed}'::int8)" for seed in seeds_of(way.salt)]
+        self.sums = [f"pg_catalog.sum({half})" for half in self.halves]
+
+
+def _sha256(text: str) -> str:
+    """What a text's SHA-256 begins with, as a number."""
+    hashed = f"pg_catalog.sha256(pg_catalog.convert_to({text}, 'UTF8'))"
+    return f"('x' || pg_catalog.encode(pg_catalog.substr({hashed}, 1, {HASH_BYTES}), 'hex'))::bit(64)::int8"
 
 
 def halves_of(way: Way) -> int:

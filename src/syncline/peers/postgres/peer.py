@@ -13,7 +13,7 @@ import psycopg
 
 from syncline.model import limits
 from syncline.model.block import Block
-from syncline.model.canonical import SHA256, Way
+from syncline.model.canonical import CHAIN, SHA256, Way
 from syncline.model.change import Change, Transaction
 from syncline.model.errors import PeerBusy, PeerChanged, PeerUnreachable, PeerUnsafe, Problem
 from syncline.model.schema import Collection, Table
@@ -22,7 +22,7 @@ from syncline.model.value import Key, Row
 from syncline.model.words import counted
 from syncline.model.write import Batch
 from syncline.peers.asked import asking
-from syncline.peers.digest import ReadsDigests, sample
+from syncline.peers.digest import ReadsDigests, is_ordered, sample
 from syncline.peers.postgres import check, digest, footprint, inspect, slot, snapshot
 from syncline.peers.postgres.apply import Applier
 from syncline.peers.postgres.capture import Capture, Recent
@@ -292,9 +292,12 @@ class PostgresPeer(ReadsDigests):
 
     # -- digests ----------------------------------------------------------------------------------------------------------
 
-    async def ways(self) -> dict[str, str]:
+    async def ways(self, collection: Collection) -> dict[str, str]:
         """See the protocol. What the server cannot compute is read."""
-        return {SHA256: sample()} | await self._able()
+        able = await self._able()
+        if not is_ordered(collection) or not (await self._inside(collection, digest.is_chained))[1]:
+            able = {name: one for name, one in able.items() if name != CHAIN}
+        return {SHA256: sample()} | able
 
     async def fences(self, collection: Collection, ranges: Sequence[Range], size: int) -> list[list[Key]]:
         """See the protocol."""
@@ -303,21 +306,22 @@ class PostgresPeer(ReadsDigests):
 
     async def digests(self, collection: Collection, ranges: Sequence[Range], way: Way) -> Digests:
         """See the protocol."""
-        if way.algorithm not in await self._able():
-            return await super().digests(collection, ranges, way)
-        taken, parts = await self._inside(collection, lambda one, source: digest.digests(one, source, collection, ranges, way))
-        return Digests(tuple(parts), taken.position, taken.watermark)
+        if way.algorithm in await self._able():
+            taken, parts = await self._inside(collection, lambda one, at: digest.digests(one, at, collection, ranges, way))
+            if parts is not None:
+                return Digests(tuple(parts), taken.position, taken.watermark)
+        return await super().digests(collection, ranges, way)
 
     async def hashes(self, collection: Collection, ranges: Sequence[Range], way: Way) -> list[dict[Key, int]]:
         """See the protocol."""
-        if way.algorithm not in await self._able():
+        if way.each.algorithm not in await self._able():
             return await super().hashes(collection, ranges, way)
         _, found = await self._inside(collection, lambda one, source: digest.hashes(one, source, collection, ranges, way))
         return found
 
     async def digests_of(self, collection: Collection, groups: Sequence[Sequence[Key]], way: Way) -> Digests:
         """See the protocol."""
-        if way.algorithm not in await self._able():
+        if way.each.algorithm not in await self._able():
             return await super().digests_of(collection, groups, way)
 
         async def work(plain: bool) -> tuple[snapshot.Moment, list[Digest]]:

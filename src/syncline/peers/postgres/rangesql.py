@@ -116,13 +116,17 @@ def _halving(source: Source, ranges: Sequence[Range]) -> Halving | None:
 
 async def way_in(connection: Connection, source: Source, ranges: Sequence[Range]) -> Halving | None:
     """How ranges are found: None if by an index, or else one by one."""
+    return None if await is_indexed(connection, source) else _halving(source, ranges)
+
+
+async def is_indexed(connection: Connection, source: Source) -> bool:
+    """Whether an index has the keys in the model's order."""
     kinds = [source.types[place] for place in source.key_places]
-    if all(kind.ordered or kind.oid in _TEXTS for kind in kinds):
-        params = (source.table, list(source.key), [not kind.ordered for kind in kinds])
-        row: Any = await (await connection.execute(_INDEXED_SQL, params)).fetchone()
-        if row[0]:
-            return None
-    return _halving(source, ranges)
+    if not all(kind.ordered or kind.oid in _TEXTS for kind in kinds):
+        return False
+    params = (source.table, list(source.key), [not kind.ordered for kind in kinds])
+    row: Any = await (await connection.execute(_INDEXED_SQL, params)).fetchone()
+    return bool(row[0])
 
 
 # -- small things ---------------------------------------------------------------------------------------------------------

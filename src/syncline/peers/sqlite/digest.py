@@ -6,12 +6,12 @@ from typing import Final, NamedTuple
 
 from syncline.model.canonical import (
     Class,
+    Total,
     Way,
     Written,
     classes_of,
     digest_rows,
     total_of,
-    total_written,
     written,
     written_numbers,
 )
@@ -31,7 +31,7 @@ class Asked(NamedTuple):
     """What is left of a question: ranges, of the first of which `begun` has been digested so far."""
 
     ranges: Sequence[Range]
-    begun: Digest = Digest(0, 0)
+    begun: Total | None = None
 
 
 def digest_some(
@@ -47,27 +47,26 @@ def digest_some(
         rows, _, whole = read_range(connection, source, after, upto, room + 1)
         done = whole and len(rows) <= room
         del rows[room:]
-        one = _digest(source, rows, classes, way)
-        begun = Digest(begun.count + one.count, total_of((begun.total, one.total)))
+        begun = begun or Total(way)
+        begun.add(_columns(source, rows, classes), len(rows))
         if not done:
             last = with_keys(collection, source, rows[-1:])[0][0]
             return Digests(tuple(found), *at), Asked([(last, upto), *ranges[place + 1 :]], begun)
-        found.append(begun)
-        begun = Digest(0, 0)
+        found.append(Digest(begun.count, begun.value))
+        begun = None
         room -= len(rows)
         if room <= 0:
             return Digests(tuple(found), *at), Asked(ranges[place + 1 :])
     return Digests(tuple(found), *at), Asked(())
 
 
-def _digest(source: Source, rows: Sequence[tuple[object, ...]], classes: Sequence[Class], way: Way) -> Digest:
+def _columns(source: Source, rows: Sequence[tuple[object, ...]], classes: Sequence[Class]) -> list[Written]:
     if not rows:
-        return Digest(0, 0)
-    columns = [
+        return []
+    return [
         _written(column, kind, loose=place in source.loose)
         for place, (column, kind) in enumerate(zip(zip(*rows, strict=True), classes, strict=True))
     ]
-    return Digest(len(rows), total_written(columns, way))
 
 
 def _written(column: Sequence[object], kind: Class, *, loose: bool) -> Written:
@@ -83,7 +82,7 @@ def digests_of(
 ) -> Digests:
     """The digests of the rows of groups of keys. Call inside a snapshot."""
     chunk = read_keys(connection, peer, collection, list(dict.fromkeys(key for group in groups for key in group)))
-    digests = digest_rows([row for _, row in chunk.rows], classes_of(collection), way)
+    digests = digest_rows([row for _, row in chunk.rows], classes_of(collection), way.each)
     found = {key: digest for (key, _), digest in zip(chunk.rows, digests, strict=True)}
     some = [[found[key] for key in dict.fromkeys(group) if key in found] for group in groups]
     return Digests(tuple(Digest(len(one), total_of(one)) for one in some), chunk.position, chunk.watermark)

@@ -21,6 +21,7 @@ from syncline.peers.protocol import Digest, Range
 
 WAY = Way(SHA256, "0123456789abcdef")
 LOOKUP3 = "lookup3"
+UNKNOWN = Collection("t", ("id",), ("id",))  # a key of any kind
 LOOKUP3_SAMPLE = "2fb71ab8dcf5bc39d9f4b8c64269a16c"
 TEXTS = "'', 'a', 'B', 'b', 'a b', 'ab', 'é', 'e', '😀', 'Z', 'z', '-', 'a-b'"
 
@@ -87,7 +88,7 @@ def test_every_version_digests_alike_and_says_so(major: int) -> None:
         base = Database(server, server.database())
         peer = base.peer()
         await peer.connect()
-        assert await peer.ways() == {SHA256: sample(), LOOKUP3: LOOKUP3_SAMPLE}
+        assert await peer.ways(UNKNOWN) == {SHA256: sample(), LOOKUP3: LOOKUP3_SAMPLE}
         await peer.close()
         server.forget(base.name)
 
@@ -341,7 +342,7 @@ def test_a_server_that_forbids_sha256_has_its_rows_read(monkeypatch: pytest.Monk
                 peer = base.peer(user="digester")
                 await peer.connect()
                 found = Collection("t", ("id", "v"), ("id",), (Kind.INTEGER, Kind.TEXT))
-                assert await peer.ways() == {SHA256: sample(), LOOKUP3: LOOKUP3_SAMPLE}
+                assert await peer.ways(UNKNOWN) == {SHA256: sample(), LOOKUP3: LOOKUP3_SAMPLE}
                 wanted = expected(found, [(1, "a"), (2, None)])
                 assert (await peer.digests(found, [(None, None)], WAY)).parts == (wanted,)
                 assert (await peer.digests_of(found, [[(1,), (2,)]], WAY)).parts == (wanted,)
@@ -364,7 +365,7 @@ def test_a_database_of_another_encoding_has_its_rows_read() -> None:
             program.execute("CREATE DATABASE latin ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0")
         base.run("CREATE TABLE t (id int8 PRIMARY KEY, v text)", "INSERT INTO t VALUES (1, pg_catalog.chr(228))")
         peer, found = await opened(base)
-        assert await peer.ways() == {SHA256: sample()}
+        assert await peer.ways(UNKNOWN) == {SHA256: sample()}
         assert (await peer.digests(found, [(None, None)], WAY)).parts == (expected(found, [(1, "ä")]),)
         assert (await peer.digests_of(found, [[(1,)]], WAY)).parts == (expected(found, [(1, "ä")]),)
         await peer.close()
