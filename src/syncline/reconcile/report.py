@@ -23,10 +23,10 @@ SCHEMA: Final = "syncline-proof/1"
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 DIGESTS: Final = (
     "Rows were compared by digests of their canonical text, which every copy computes where it is: 64 bits of SHA-256 for each "
-    "row (sha256) or for a range of rows in the order of their keys (chain), or 128 bits of lookup3 for each row, over a salt of "
-    "64 random bits that is new for every comparison and that nobody who writes rows knows; each comparison names its "
-    "algorithm. Digests of many rows are added, each 64 bits modulo 2^64, and compared together with their number. Where they differ, rows were read and compared by value. Totals are not kept: with another salt "
-    "they would be others."
+    "row (sha256) or for a range of rows in the order of their keys (chain), or 128 bits of lookup3 for each row, over a salt "
+    "of 64 random bits that is new for every comparison and that nobody who writes rows knows; each comparison names its "
+    "algorithm. Digests of many rows are added, each 64 bits modulo 2^64, and compared together with their number. Where they "
+    "differ, rows were read and compared by value. Totals are not kept: with another salt they would be others."
 )
 NOT_CLAIMED: Final = (
     "Nothing is claimed of changes after the offset of each copy, nor of what was written past Syncline since the last "
