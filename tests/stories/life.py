@@ -20,6 +20,7 @@ from tests.stories.writers import Writer
 
 Worker: TypeAlias = Writer | Program
 FIRST: Final = {"hq": 1_000_000, "lab": 2_000_000, "munich": 3_000_000}  # of the ids that a program at a peer inserts
+PROVEN: Final = "{every: 1s}"  # the log is not trimmed beyond what was proven, for an hour
 FILES: Final = "SELECT count(*) FROM sqlite_schema WHERE name LIKE '\\_syncline%' ESCAPE '\\'"
 
 
@@ -55,7 +56,7 @@ class Offices:
         self.kind = kind
         servers = {"munich": KINDS[kind].server()} if kind in KINDS else {}
         files = ("hq", "lab") if servers else ("hq", "lab", "munich")
-        self.mixed: Mixed = make(folder, servers, files, settings=settings)
+        self.mixed: Mixed = make(folder, servers, files, settings=settings, verifying=PROVEN)
         self.space: Space = self.mixed.space
         self.peers = ("hq", "lab", "munich")
         many = [f"({number}, 'row {number}')" for number in range(1, rows + 1)]
