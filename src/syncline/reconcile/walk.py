@@ -4,9 +4,9 @@ import asyncio
 import random
 import secrets
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Iterator, Sequence
 from itertools import pairwise
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeVar
 
 import msgspec
 
@@ -27,6 +27,7 @@ RANGES_MAX: Final = 512  # of one question, where each question takes as long as
 SLOW_SECONDS: Final = 0.5  # for so many ranges as are asked for at once
 GAIN: Final = 0.85  # of the time per range is left, at most, where larger questions help
 REST: Final = 4  # questions of the old size after larger ones did not help, as what else a server does blurs that
+_T = TypeVar("_T")
 PREFERRED: Final = ("lookup3", CHAIN, SHA256)  # the fastest that all peers have in common
 
 
@@ -152,6 +153,16 @@ class Walk:
             return None
         return _Question(last[1], chosen, asyncio.ensure_future(self._compare(chosen, usual=True)))
 
+    async def _all(self, ask: Callable[[Peer], Coroutine[Any, Any, _T]]) -> list[_T]:
+        """What all peers answer. If one fails, the others are not left with a question that nobody waits for."""
+        asked = [asyncio.ensure_future(ask(peer)) for peer in self._peers]
+        try:
+            return await asyncio.gather(*asked)
+        finally:
+            for one in asked:
+                one.cancel()
+            await asyncio.gather(*asked, return_exceptions=True)
+
     @property
     def _cutter(self) -> Peer:
         return self._peers[0]
@@ -162,8 +173,7 @@ class Walk:
             return 0, []
         clock = asyncio.get_running_loop().time
         began = clock()
-        asked = (peer.digests(self._collection, ranges, self._way) for peer in self._peers)
-        parts = [reply.parts for reply in await asyncio.gather(*asked)]
+        parts = [reply.parts for reply in await self._all(lambda peer: peer.digests(self._collection, ranges, self._way))]
         if usual:
             began, self._answered = max(began, self._answered), clock()  # it waited for the one before it
             self._size.took(len(ranges), self._answered - began)
@@ -199,8 +209,7 @@ class Walk:
 
     async def _differing(self, ranges: Sequence[Range]) -> list[Key]:
         """The keys of ranges of few rows that are not the same everywhere."""
-        asked = (peer.hashes(self._collection, ranges, self._way) for peer in self._peers)
-        replies = await asyncio.gather(*asked)
+        replies = await self._all(lambda peer: peer.hashes(self._collection, ranges, self._way))
         return [key for copies in zip(*replies, strict=True) for key in differing_keys(copies)]
 
     async def _cut(self, ranges: Sequence[_Differing], size: int) -> list[Range]:
@@ -236,8 +245,7 @@ class Walk:
 
     async def differing_groups(self, groups: Sequence[Sequence[Key]]) -> list[Key]:
         """The keys of those groups whose rows are not the same everywhere."""
-        asked = (peer.digests_of(self._collection, groups, self._way) for peer in self._peers)
-        parts = [reply.parts for reply in await asyncio.gather(*asked)]
+        parts = [reply.parts for reply in await self._all(lambda peer: peer.digests_of(self._collection, groups, self._way))]
         return [key for group, found in zip(groups, zip(*parts, strict=True), strict=True) if not same(found) for key in group]
 
 

@@ -10,6 +10,7 @@ import pytest
 from tests.unit.engine.gated import GatedPeer
 
 from syncline.model.canonical import Way
+from syncline.model.errors import PeerUnreachable
 from syncline.model.key import order
 from syncline.model.schema import Collection
 from syncline.model.value import Key
@@ -257,6 +258,24 @@ def test_what_was_asked_ahead_is_taken_back_with_the_walk() -> None:
         assert one.sizes("digests") == [FIRST] * 3
         assert len(asyncio.all_tasks()) > 1
         await pieces.aclose()
+        assert len(asyncio.all_tasks()) == 1
+
+    SimLoop().run_until_complete(work())
+
+
+def test_when_one_peer_fails_the_others_are_not_left_with_a_question() -> None:
+    """A server that is asked for nobody would keep its deliveries waiting."""
+    one, two = pair(100, 0.2)
+
+    async def fail(*_: object) -> None:
+        raise PeerUnreachable("no answer", peer="q")
+
+    two.digests = fail  # type: ignore[assignment, method-assign]
+
+    async def work() -> None:
+        pieces = Walk(ITEMS, [one, two], Way(), ahead=True).pieces()
+        with pytest.raises(PeerUnreachable):
+            await anext(pieces)
         assert len(asyncio.all_tasks()) == 1
 
     SimLoop().run_until_complete(work())

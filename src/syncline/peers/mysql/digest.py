@@ -25,6 +25,14 @@ _FENCES_MAX: Final = 256  # looked for in one go, so that other work is done bet
 _KEYS_READ: Final = 8_192  # in one go, where fences are so close that all keys are read
 _CLOSE: Final = 512  # rows between fences that are close
 _TEXT_BYTES_MAX: Final = 1_000_000  # of a row that is chained: what is longer than a packet would be left out
+_PRIMARY_SQL: Final = (
+    "SELECT COLUMN_NAME FROM information_schema.STATISTICS WHERE TABLE_SCHEMA = DATABASE() AND INDEX_NAME = 'PRIMARY' "
+    "AND COLLATION = 'A' AND TABLE_NAME = "
+)
+_SIZE_SQL: Final = (
+    "SELECT AVG_ROW_LENGTH FROM information_schema.TABLES WHERE TABLE_SCHEMA = DATABASE() AND ENGINE = 'InnoDB' "
+    "AND CREATE_OPTIONS NOT LIKE '%partitioned%' AND TABLE_NAME = "
+)
 _FAR: Final = HALF**2  # stands for a row that has to be read: further than the sum of any digests
 _SAMPLE: Final = "(SELECT -12 AS a, '\u00e4 ''b;\n' AS b, 0.5 AS c) AS sample"  # the row that peers.digest has
 _SAMPLE_TYPES: Final = (Type("bigint", "bigint"), Type("text", "text", charset="utf8mb4"), Type("decimal", "decimal", scale=1))
@@ -46,13 +54,25 @@ def sample(connection: Connection, algorithm: str = SHA256) -> str:
 
 
 def is_chained(connection: Connection, source: Source) -> bool:
-    """Whether the texts of a range's rows fit into the server's memory, and each of them into what it allows."""
+    """Whether ranges can be chained, and the texts of their rows fit into the server's memory."""
+    size = _row_size(connection, source)
+    return size is not None and size <= CHAIN_ROW_BYTES_MAX
+
+
+def _row_size(connection: Connection, source: Source) -> int | None:
+    """The bytes of a row on average; None where ranges cannot be chained now, whatever they could some time ago.
+
+    That is: no row's text may be longer than a packet, as it would be left out; and rows must stand in the order of the key.
+    """
     if doubts(tuple(map(quote, source.columns)), source.types) or longest(source.types) > _TEXT_BYTES_MAX:
-        return False
-    name = source.table[1:-1].replace("``", "`")
-    size = "SELECT AVG_ROW_LENGTH, @@max_allowed_packet FROM information_schema.TABLES WHERE TABLE_SCHEMA = DATABASE()"
-    found = read(connection, f"{size} AND TABLE_NAME = ".encode() + quoted(name))
-    return any(int(row or 0) <= CHAIN_ROW_BYTES_MAX and int(most or 0) > 2 * _TEXT_BYTES_MAX for row, most in found)
+        return None
+    name = quoted(source.table[1:-1].replace("``", "`"))
+    ((packet,),) = read(connection, "SELECT @@max_allowed_packet")
+    keys = read(connection, _PRIMARY_SQL.encode() + name + b" ORDER BY SEQ_IN_INDEX")
+    sizes = [int(size or 0) for (size,) in read(connection, _SIZE_SQL.encode() + name)]
+    if int(packet or 0) <= 2 * _TEXT_BYTES_MAX or tuple((key or b"").decode() for (key,) in keys) != source.key:
+        return None
+    return sizes[0] if sizes else None
 
 
 def _hash(names: Sequence[str], kinds: Sequence[Type], classes: Sequence[Class], way: Way) -> str | None:
@@ -96,11 +116,12 @@ def _chained(
     """The digest of each range, of all its rows' texts together; None where these do not fit, or have to be read."""
     names = tuple(map(quote, source.columns))
     text = expression(names, source.types, classes)
-    if text is None or doubts(names, source.types):
+    if text is None or _row_size(connection, source) is None:
         return None
     found: list[Digest] = []
+    table = f"{source.table} FORCE INDEX (PRIMARY)".encode()
     for start in range(0, len(ranges), _RANGES_MAX):
-        tails = [source.table.encode() + key_range(source, *one) for one in ranges[start : start + _RANGES_MAX]]
+        tails = [table + key_range(source, *one) for one in ranges[start : start + _RANGES_MAX]]
         # the branches of a UNION are done and told one after the other
         for count, total in read(connection, b" UNION ALL ".join(_chain(text, way, tail) for tail in tails)):
             rows = int(count or 0)
@@ -113,7 +134,7 @@ def _chained(
 def _chain(text: str, way: Way, tail: bytes) -> bytes:
     """A query for how many rows there are, and the digest of all their texts; NULL where they were cut.
 
-    The rows of a range are read by its index, and so in its order. Were they not, the digest would be another one.
+    The rows of a range stand in the primary key's order and are read so. Were they not, the digest would be another one.
     """
     hashed = f"SHA2(CONCAT({quoted(way.salt).decode()}, texts), 256)"
     cut = "OCTET_LENGTH(texts) >= LEAST(@@group_concat_max_len, @@max_allowed_packet) - 4"

@@ -33,7 +33,12 @@ _SAMPLE: Final = (  # peers.digest.sample: the columns of a row, each with its t
     (literal("\u00e4 'b;\n") + "::text", Type(25, "text"), Class.TEXT),
     ("'0.5'::float8", Type(FLOAT8, "float8"), Class.ANY),
 )
-_SIZE_SQL: Final = b"SELECT reltuples, pg_catalog.pg_table_size(oid) FROM pg_catalog.pg_class WHERE oid = %s::regclass"
+_SIZE_SQL: Final = (  # of a table with all its partitions: rows, bytes, and bytes of what does not fit into a row
+    b"SELECT sum(GREATEST(c.reltuples, 0)), sum(pg_catalog.pg_table_size(c.oid)), "
+    b"sum(CASE WHEN c.reltoastrelid = 0 THEN 0 ELSE pg_catalog.pg_relation_size(c.reltoastrelid) END) "
+    b"FROM (SELECT %s::regclass AS root) AS r JOIN pg_catalog.pg_class AS c ON c.relkind <> 'p' "
+    b"AND (c.oid = r.root OR c.oid IN (SELECT relid FROM pg_catalog.pg_partition_tree(r.root)))"
+)
 _SMALL_BYTES: Final = 16_000_000  # of a table whose rows need not be known
 _TOO_LONG: Final = (psycopg.errors.ProgramLimitExceeded, psycopg.errors.InternalError_, psycopg.errors.OutOfMemory)
 _NO_HASH: Final = (psycopg.errors.InternalError, psycopg.errors.NotSupportedError, psycopg.errors.ProgrammingError)
@@ -66,8 +71,9 @@ async def algorithms(connection: Connection) -> dict[str, str]:
 async def is_chained(connection: Connection, source: Source) -> bool:
     """Whether the rows of a range stand together in an index, and their texts fit into the server's memory."""
     row: Any = await (await connection.execute(_SIZE_SQL, (source.table,))).fetchone()
-    rows, size = row
-    return (size <= _SMALL_BYTES or size <= rows * CHAIN_ROW_BYTES_MAX) and await is_indexed(connection, source)
+    rows, size, apart = (float(value or 0) for value in row)
+    fits = size <= _SMALL_BYTES or size <= rows * CHAIN_ROW_BYTES_MAX
+    return fits and not apart and await is_indexed(connection, source)
 
 
 # -- digests --------------------------------------------------------------------------------------------------------------

@@ -53,9 +53,49 @@ def test_texts_that_do_not_fit_into_a_group_are_read(monkeypatch: pytest.MonkeyP
     story(work)
 
 
+def test_rows_that_became_longer_than_a_packet_since_are_not_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The server would leave the text of such a row out, and count it: two tables would be equal that are not."""
+
+    async def work() -> None:
+        async with database("CREATE TABLE t (id bigint PRIMARY KEY, a text, b text)") as base:
+            base.run("INSERT INTO t VALUES (1, 'one', ''), (2, 'two', ''), (3, 'three', '')")
+            peer, table = await ready(base)
+            assert CHAIN in await peer.ways(table)
+            base.run("ALTER TABLE t MODIFY a mediumtext, MODIFY b mediumtext")
+            base.run("UPDATE t SET a = REPEAT('x', 9000000), b = REPEAT('y', 9000000) WHERE id = 2")
+            watched = Watched(peer, monkeypatch)
+            (whole,) = (await peer.digests(table, [(None, None)], WAY)).parts
+            assert watched.reads > 0
+            base.run("UPDATE t SET b = CONCAT(b, 'z') WHERE id = 2")
+            assert (await peer.digests(table, [(None, None)], WAY)).parts != (whole,)
+
+    story(work)
+
+
+def test_a_second_index_that_has_all_columns_is_not_read_instead() -> None:
+    async def work() -> None:
+        async with database("CREATE TABLE t (id bigint PRIMARY KEY, a int, KEY (a))") as base:
+            base.run("INSERT INTO t SELECT seq, 1000 - seq FROM seq_1_to_500", "ANALYZE TABLE t")
+            peer, table = await ready(base)
+            assert CHAIN in await peer.ways(table)
+            read = await ReadsDigests.digests(peer, table, [(None, None)], WAY)
+            assert (await peer.digests(table, [(None, None)], WAY)).parts == read.parts
+
+    story(work)
+
+
 async def _offered(base: Database) -> bool:
     peer, table = await ready(base)
     return CHAIN in await peer.ways(table)
+
+
+@pytest.mark.parametrize("kept", ["ENGINE = Aria", "PARTITION BY HASH (id) PARTITIONS 3"])
+def test_chains_are_not_offered_where_rows_stand_in_no_order(kept: str) -> None:
+    async def work() -> None:
+        async with database(f"CREATE TABLE t (id bigint PRIMARY KEY, a int) {kept}") as base:
+            assert await _offered(base) is False
+
+    story(work)
 
 
 @pytest.mark.parametrize(
@@ -67,11 +107,12 @@ async def _offered(base: Database) -> bool:
         ("id varchar(20) COLLATE utf8mb4_bin PRIMARY KEY, a int", False),
         ("id bigint PRIMARY KEY, a longtext", False),
         ("id bigint PRIMARY KEY, a mediumtext", False),
+        ("id bigint NOT NULL UNIQUE, a int", False),
     ],
 )
 def test_chains_are_offered_for_keys_of_integers_and_rows_that_fit(columns: str, offered: bool) -> None:
     async def work() -> None:
-        async with database(f"CREATE TABLE t ({columns}) CHARACTER SET utf8mb4") as base:
+        async with database(f"CREATE TABLE t ({columns})") as base:
             assert await _offered(base) is offered
 
     story(work)

@@ -115,6 +115,25 @@ def test_chains_are_not_offered_for_rows_that_are_long_on_average(
     story(work)
 
 
+def test_rows_of_partitions_and_values_that_stand_apart_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def work() -> None:
+        monkeypatch.setattr(digest, "_SMALL_BYTES", 100_000)
+        statements = (
+            "CREATE TABLE t (id int8 PRIMARY KEY, a text) PARTITION BY RANGE (id)",
+            "CREATE TABLE low PARTITION OF t FOR VALUES FROM (0) TO (100)",
+            "CREATE TABLE high PARTITION OF t FOR VALUES FROM (100) TO (10000)",
+        )
+        async with database(*statements) as base:
+            base.run("INSERT INTO t SELECT n, 'row ' || n FROM generate_series(1, 5000) n")
+            assert await _offered(base) is False, "nobody knows how many rows there are"
+            base.run("ANALYZE t")
+            assert await _offered(base) is True
+            base.run("UPDATE t SET a = (SELECT string_agg(md5(n::text), '') FROM generate_series(1, 600) n) WHERE id = 7")
+            assert await _offered(base) is False
+
+    story(work)
+
+
 def test_the_samples_are_digested_by_the_server() -> None:
     async def work() -> None:
         async with database(f"CREATE TABLE t ({SHORT})") as base:
