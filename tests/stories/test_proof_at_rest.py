@@ -54,3 +54,38 @@ def test_p17_a_file_that_is_gone_is_away_and_not_in_sync(make: MakeSpace) -> Non
     told = space.proof("van")
     assert (told["standing"], told["alarm"]) == ("away", True)
     assert "van" in told["cause"]
+
+
+def test_what_is_left_of_drift_is_remembered_too(make: MakeSpace) -> None:
+    space = settled(make)
+    for key in (7, 8, 9):
+        unseen(space, "van", "UPDATE customers SET name = 'behind our back' WHERE id = ?", key)
+    assert space.verify(code=1)["drift"] == 3
+    (incident,) = space.drift()
+    unseen(space, "van", "UPDATE customers SET name = 'row ' || id WHERE id IN (7, 9)")
+    assert space.verify(code=1)["drift"] == 1
+    (left,) = space.drift()
+    assert (left["id"], left["keys"], left["rows"]) == (incident["id"], [[8]], 1)
+    assert "1 row differed" in space.proof("van")["cause"]
+    head = space.status()["log"]["head"]
+    assert space.verify(code=1)["drift"] == 1
+    assert space.status()["log"]["head"] == head, "nothing new was found"
+    unseen(space, "van", "UPDATE customers SET name = 'row 8' WHERE id = 8")
+    assert space.verify()["equal"]
+    assert space.drift() == []
+
+
+def test_a_repair_of_a_row_that_was_too_much_taken_back_is_drift_again(make: MakeSpace) -> None:
+    space = settled(make)
+    unseen(space, "van", "INSERT INTO customers (id, name) VALUES (99, 'ghost')")
+    assert space.verify(code=1)["drift"] == 1
+    id = space.verb("repair", "--policy", "authority:hq", "--yes").data["done"]["id"]
+    space.settle()
+    assert space.verify()["equal"]
+    assert space.drift() == []
+    space.verb("repair", "--undo", id, "--yes")
+    space.wait(lambda: space.value("van", "SELECT count(*) FROM customers WHERE id = 99") == 1, "it is at van again")
+    found = space.verify(code=1)
+    assert (found["drift"], found["pending"]) == (1, 0), "hq never gets the entry that is for van alone, so nothing waits"
+    (incident,) = space.drift()
+    assert (incident["keys"], incident["cause"]) == ([[99]], "undone")

@@ -65,6 +65,9 @@ class Proofs:
                 self.closed[name] = msgspec.structs.replace(incident_over, closed=entry.offset, closed_at=entry.time, how=how)
         while len(self.closed) > CLOSED_MAX:
             del self.closed[next(iter(self.closed))]
+        for name, keys in body.get("fewer", {}).items():
+            if name in self.incidents:
+                self.incidents[name] = msgspec.structs.replace(self.incidents[name], keys=tuple(keys), count=len(keys))
         for name, rows in body.get("more", {}).items():
             if name in self.incidents:
                 self.incidents[name] = msgspec.structs.replace(self.incidents[name], count=self.incidents[name].count + rows)

@@ -19,6 +19,7 @@ from syncline.model.space import Direction
 from syncline.model.value import Key, Row, plain
 from syncline.reconcile.verify import Difference
 
+AGAIN: Final = "equal again"  # how most incidents end
 LOOKED_AT: Final = 100  # rows of a collection whose history is looked for
 
 
@@ -123,13 +124,25 @@ def over(
     `unequal`: by collection the keys that are not equal, for whatever reason; `sure`: the peers that were compared.
     """
     return {
-        name: "equal again"
+        name: AGAIN
         for name, one in incidents.items()
         if one.collection in sure
         and one.is_named
         and unequal[one.collection].isdisjoint(one.keys)
         and needed(one, state) <= sure[one.collection]
     }
+
+
+def fewer(
+    incidents: Mapping[str, Incident], state: State, unequal: Mapping[str, Set[bytes]], sure: Mapping[str, Set[str]]
+) -> dict[str, list[bytes]]:
+    """Of those of which some rows are equal again, and not all: the keys that are not."""
+    found = {
+        name: [key for key in one.keys if key in unequal[one.collection]]
+        for name, one in incidents.items()
+        if one.collection in sure and one.is_named and needed(one, state) <= sure[one.collection]
+    }
+    return {name: keys for name, keys in found.items() if 0 < len(keys) < len(incidents[name].keys)}
 
 
 def needed(one: Incident, state: State) -> Set[str]:

@@ -148,7 +148,10 @@ def _of(entry: Entry, collection: str, wanted: set[Key]) -> Iterator[Change]:
 async def resting(
     state: State, log: Readable, peers: Mapping[str, tuple[Peer, Identity]], heard: Mapping[str, frozenset[str]]
 ) -> RestingPipeline:
-    """Find what is pending: the log's entries beyond each peer's watermark, and each peer's history beyond the log."""
+    """Find what is pending: the log's entries beyond each peer's watermark, and each peer's history beyond the log.
+
+    An entry for one peer alone waits for that peer: no other one ever has it, however far its watermark is.
+    """
     rows: dict[str, dict[Key, Row | None]] = {}
     behind = min((identity.watermark for _, identity in peers.values()), default=0)
     parked = {name[1:] for name in state.parked}
@@ -156,8 +159,9 @@ async def resting(
     async with closing(log.read(max(start, log.floor))) as frames:
         async for entries in frames:
             for entry in (entry for entry in entries if entry.is_data):
+                reached = behind if not entry.to else peers[entry.to][1].watermark if entry.to in peers else entry.offset
                 for change in entry.changes:
-                    if entry.offset > behind or (change.collection, change.key) in parked:
+                    if entry.offset > reached or (change.collection, change.key) in parked:
                         rows.setdefault(change.collection, {})[change.key] = whole(change)
     found = RestingPipeline(state, rows, [peer for peer, _ in peers.values()], heard)
 

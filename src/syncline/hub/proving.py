@@ -16,7 +16,7 @@ from syncline.engine.core import Engine
 from syncline.engine.session import Phase
 from syncline.engine.state import Stage
 from syncline.hub.auto_repair import auto_repair
-from syncline.hub.incidents import incidents_of, needed, over, unknown
+from syncline.hub.incidents import AGAIN, fewer, incidents_of, needed, over, unknown
 from syncline.hub.pipeline import LivePipeline
 from syncline.hub.standing import LEFT, Away, standing
 from syncline.hub.tally import AtRest, Note, Tally, Told, cause_of, estimate, is_news, progress_of
@@ -38,7 +38,6 @@ from syncline.reconcile.verify import Compared, Difference, Heal, How, Progress,
 Receivers = Callable[[Collection], Sequence[Peer]]
 DUE_SECONDS: Final = 1.0  # between two looks whether everything is to be compared
 LARGE_PROOFS: Final = 10  # after so many proofs of what changed, large drift is compared anew
-AGAIN: Final = "equal again"
 
 
 class Proving:
@@ -113,9 +112,9 @@ class Proving:
             proof = self._proof(name, Mode.STEADY, peers[name], goal, late[name], tally)
             proofs.append(msgspec.structs.replace(proof, rested=rested, head=head))
         sure = {name: {peer.name for peer in peers[name]} - set(late[name]) for name in todo}
-        closed = over(open_now, self._engine.state, unequal, sure)
+        looked = open_now, self._engine.state, unequal, sure
         differences = [one for tally in found.values() for one in tally.differences]
-        await self._record(proofs, differences, closed)
+        await self._record(proofs, differences, over(*looked), left=fewer(*looked))
         await self._mend(differences, sum(tally.states["drift"] for tally in found.values()))
 
     async def _keys(self, name: str, peers: Sequence[Peer], keys: Sequence[Key], tally: Tally) -> None:
@@ -163,26 +162,19 @@ class Proving:
 
     async def note(self, news: Sequence[AtRest]) -> None:
         """Write down what was compared while no hub ran."""
-        for compared, names, head in news:
-            told, name = Told(), compared.collection
+        for one in news:
+            compared, told, name = one.compared, Told(), one.compared.collection
             await self._tell(name, compared.differences, told)
-            more = compared.states.get("drift", 0) - sum(one.state == "drift" for one in compared.differences)
+            more = compared.states.get("drift", 0) - sum(found.state == "drift" for found in compared.differences)
             if more and told.opened:
                 told.more[min(told.opened)] += more
-            goes = Tally(compared)
-            pending = tuple(encode_row(one.key) for one in goes.differences if one.state == "pending")
-            now, states = self._engine.clock.now(), dict(goes.states)
+            goes, known, now = Tally(compared), self._engine.state, self._engine.clock.now()
+            pending = tuple(encode_row(found.key) for found in goes.differences if found.state == "pending")
             proof = Proof(
-                name, Mode.FULL, names, compared.start, goes.rows, goes.ranges, states, now, goes.seconds, (), goes.algorithm,
-                pending, (), head,
+                name, Mode.FULL, one.peers, compared.start, goes.rows, goes.ranges, dict(goes.states), now, goes.seconds, (),
+                goes.algorithm, pending, one.rested(known), one.head,
             )  # fmt: skip
-            known = self._engine.state
-            closed = {} if compared.found else {
-                one.id: AGAIN
-                for one in known.proofs.open(name)
-                if one.last <= head and needed(one, known) <= set(names)
-            }  # fmt: skip
-            await self._record([proof], [], closed, more=told.more)
+            await self._record([proof], [], one.over(known), more=told.more, left=one.fewer(known))
 
     async def _tell(self, name: str, differences: Sequence[Difference], told: Told) -> None:
         """Write down drift as it is found. Where there is more than can be named, the rest is only counted."""
@@ -369,16 +361,24 @@ class Proving:
         closed: Mapping[str, str],
         scan: Scan | None = None,
         more: Mapping[str, int] | None = None,
+        left: Mapping[str, list[bytes]] | None = None,
     ) -> None:
-        """Write down what was found, with new incidents, and the end of those that are over."""
+        """Write down what was found, with new incidents, what is left of others, and the end of those that are over."""
         guessed = await incidents_of(self._engine, [one for one in differences if one.state == "drift"])
         known = self._engine.state.proofs
 
         def build(offset: Offset) -> list[Entry]:
-            body = body_of(proofs, guessed, closed, scan, more)
+            body = body_of(proofs, guessed, closed, scan, more, left)
             return [Entry(offset, Kind.VERIFY, time=self._engine.clock.now(), body=body)]
 
-        if guessed or closed or more or scan is not None or any(is_news(known.of(one.collection).last, one) for one in proofs):
+        if (
+            guessed
+            or closed
+            or more
+            or left
+            or scan is not None
+            or any(is_news(known.of(one.collection).last, one) for one in proofs)
+        ):
             await self._engine.ingest.command(build)
         if not self._engine.state.proofs.incidents:
             self.alarm, self._refused = None, frozenset()

@@ -8,7 +8,7 @@ import asyncio
 import getpass
 from collections.abc import Mapping
 from contextlib import suppress
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -23,6 +23,7 @@ from syncline.hub.proof_report import Order, prepare, write_proof
 from syncline.hub.repair_at_rest import list_repairs, plan_at_rest
 from syncline.hub.repairs import Wish
 from syncline.hub.serving import handlers, live_status, quiet, serving, until_idle, until_stopped
+from syncline.hub.standing import Away
 from syncline.log.registry import is_served, log_exists, open_desk
 from syncline.model.errors import (
     GuardTripped,
@@ -39,6 +40,7 @@ from syncline.model.proof import EVERYTHING, Wanted
 from syncline.model.space import Space
 
 Report = dict[str, Any]
+SILENT: Final = Away("the running hub does not answer")
 STATUS_SECONDS = 3.0
 STATUS_KEPT_SECONDS = 60.0  # an answer that nobody fetched; who watches asks often, and each answer stays in the log's file
 
@@ -91,7 +93,7 @@ class SpaceHub(Archiving):
                 open_desk(self._space.log), "status", {}, seconds=STATUS_SECONDS, kept_seconds=STATUS_KEPT_SECONDS
             )
         except (LogBusy, LogFull) as error:  # a hub runs but cannot answer: what the log alone tells, and why
-            told = await super().status(look=False)
+            told = await super().status(look=False, unseen=SILENT)
             return told | {"hub": {"running": True}, "log": told["log"] | {"reason": error.text()}}
 
     def _is_served(self) -> bool:
@@ -144,8 +146,8 @@ class SpaceHub(Archiving):
 
     async def _note(self) -> None:
         """Write down what was found while no hub ran, if it is news; not if one came meanwhile, which compares by itself."""
-        proofs = (await self.state()).proofs
-        news = [one for one in self.at_rest if one.is_news(proofs)]
+        state = await self.state()
+        news = [one for one in self.at_rest if one.is_news(state)]
         if news:
             with suppress(LogBusy, LogFull, PeerError):
                 async with serving(self._space, quiet, sessions=False) as operations:

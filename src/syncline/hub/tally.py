@@ -6,11 +6,11 @@ from typing import NamedTuple
 
 import msgspec
 
-from syncline.engine.proofs import Proofs
-from syncline.hub.incidents import unknown
+from syncline.engine.state import State
+from syncline.hub.incidents import AGAIN, fewer, needed, over, unknown
 from syncline.model.codec import decode_row, encode_row
 from syncline.model.limits import PROOF_WAIT_SECONDS, SCAN_PENDING_MAX
-from syncline.model.proof import Mode, Proof, Scan, Wanted
+from syncline.model.proof import Incident, Mode, Proof, Scan, Wanted
 from syncline.model.schema import Collection
 from syncline.model.stamp import Micros, Offset
 from syncline.model.value import Key
@@ -135,16 +135,53 @@ class AtRest(NamedTuple):
     peers: tuple[str, ...]
     head: Offset
 
-    def is_news(self, proofs: Proofs) -> bool:
-        """Whether the log does not say so already."""
+    @property
+    def _sure(self) -> dict[str, set[str]]:
+        return {self.compared.collection: set(self.peers)}
+
+    def _unequal(self) -> dict[str, set[bytes]] | None:
+        """The keys that are not equal; None where not all are listed."""
+        listed = self.compared.differences
+        complete = len(listed) == self.compared.found
+        return {self.compared.collection: {encode_row(one.key) for one in listed}} if complete else None
+
+    def _open(self, state: State) -> dict[str, Incident]:
+        """The open incidents that this comparison can tell of: those that were known before it began."""
+        return {one.id: one for one in state.proofs.open(self.compared.collection) if one.last <= self.head}
+
+    def over(self, state: State) -> dict[str, str]:
+        """How the open incidents that are over ended; one too large to name its rows ends where none differs."""
+        unequal, found = self._unequal(), self._open(state)
+        closed = over(found, state, unequal, self._sure) if unequal is not None else {}
+        large = [one for one in found.values() if not (self.compared.found or one.is_named)]
+        return closed | {one.id: AGAIN for one in large if needed(one, state) <= set(self.peers)}
+
+    def fewer(self, state: State) -> dict[str, list[bytes]]:
+        """The keys that are left of open incidents of which some rows are equal again."""
+        unequal = self._unequal()
+        return fewer(self._open(state), state, unequal, self._sure) if unequal is not None else {}
+
+    def rested(self, state: State) -> tuple[bytes, ...]:
+        """The keys that had been pending and are equal now, at every peer of which anything is claimed."""
+        unequal, known = self._unequal(), state.proofs.of(self.compared.collection)
+        if unequal is None or not set(known.compared) <= set(self.peers):
+            return ()
+        return tuple(key for key in known.pending if key not in unequal[self.compared.collection])
+
+    def is_news(self, state: State) -> bool:
+        """Whether the log does not say so already: other drift than before, or less of it, or a proof that goes further."""
         if not self.compared.whole or len(self.peers) < 2:
             return False
+        proofs = state.proofs
         known = proofs.of(self.compared.collection)
         if self.compared.found == 0:
             return bool(proofs.open(self.compared.collection)) or any(
                 known.through.get(peer, -1) < self.compared.start for peer in self.peers
             )
-        return bool(unknown(proofs, [one for one in self.compared.differences if one.state == "drift"]))
+        if unknown(proofs, [one for one in self.compared.differences if one.state == "drift"]):
+            return True
+        told = known.last.unequal.get("drift", 0) if known.last is not None else 0
+        return bool(self.over(state) or self.fewer(state)) or self.compared.states.get("drift", 0) != told
 
 
 def progress_of(scan: Scan) -> Progress:

@@ -125,8 +125,12 @@ def body_of(
     closed: Mapping[str, str] | None = None,
     scan: Scan | None = None,
     more: Mapping[str, int] | None = None,
+    fewer: Mapping[str, list[bytes]] | None = None,
 ) -> dict[str, Any]:
-    """The body of a VERIFY entry. `closed`: how incidents ended, by id. `more`: rows that belong to an open incident, too."""
+    """The body of a VERIFY entry. `closed`: how incidents ended, by id. `more`: rows that belong to an open incident, too.
+
+    `fewer`: the keys that are left of an open incident, where its other rows are equal again.
+    """
     body: dict[str, Any] = {"v": VERSION}
     if proofs:
         body["proofs"] = msgspec.to_builtins(proofs, builtin_types=(bytes,))
@@ -136,6 +140,8 @@ def body_of(
         body["closed"] = dict(closed)
     if more:
         body["more"] = dict(more)
+    if fewer:
+        body["fewer"] = dict(fewer)
     if scan is not None:
         body["scan"] = msgspec.to_builtins(scan, builtin_types=(bytes,))
     return body
