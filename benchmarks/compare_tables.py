@@ -27,7 +27,7 @@ import msgspec
 from tests.servers import mariadb
 
 from benchmarks.mariadb_catchup import two
-from benchmarks.offices import hub, wait
+from benchmarks.offices import as_installed, hub, wait
 from benchmarks.postgres import pair
 from syncline.log.registry import open_reader
 from syncline.model.entry import Kind
@@ -59,8 +59,7 @@ class Setting:
 def timed(words: Sequence[str]) -> tuple[float, float, bytes]:
     """Seconds, peak memory in MiB and output of a program."""
     begun = time.perf_counter()
-    env = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-    with subprocess.Popen(words, stdout=subprocess.PIPE, env=env) as process:
+    with subprocess.Popen(words, stdout=subprocess.PIPE, env=as_installed()) as process:
         assert process.stdout is not None
         out = process.stdout.read()
         _, _, usage = os.wait4(process.pid, 0)

@@ -66,11 +66,16 @@ class Offices:
         return hub(self.folder)
 
 
+def as_installed() -> dict[str, str]:
+    """The environment, but that bytecode is kept: an installed package has it."""
+    return {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+
+
 @contextmanager
 def hub(folder: Path) -> Iterator[subprocess.Popen[bytes]]:
     """A running hub process, for the configuration in a folder."""
     words = [sys.executable, "-m", "syncline", "run", str(folder / "bench.yaml"), "--json"]
-    process = subprocess.Popen(words, stdout=subprocess.DEVNULL)
+    process = subprocess.Popen(words, stdout=subprocess.DEVNULL, env=as_installed())
     try:
         yield process
     finally:
