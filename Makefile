@@ -7,6 +7,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
+unexport PYTHONDONTWRITEBYTECODE  # the command is started hundreds of times: it need not be compiled each time
+
 .PHONY: help demo test servers check bench soak bank shop prove fuzz clean
 
 help:           # what there is
