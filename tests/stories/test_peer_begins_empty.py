@@ -58,7 +58,7 @@ def test_f20_the_lost_file_of_a_known_peer_is_not_made_anew_by_itself(make: Make
     space.settle()
     space.move("van", "lost")
     told = space.settle(code=3)
-    assert told.codes == ["SYN-P06"]
+    assert told.codes == ["SYN-P02"]
     assert not space.file("van").exists()
     space.verb("resume", "van", "--rejoin")
     space.settle()
@@ -70,3 +70,52 @@ def test_a_table_that_no_other_peer_has_cannot_be_made(make: MakeSpace) -> None:
     space.write("hq", "DROP TABLE customers")
     assert "SYN-C20" in space.settle(code=1).codes
     assert not space.file("van").exists()
+
+
+def _gone(make: MakeSpace) -> Space:
+    """A space whose van began as a file to be created, took part, and is away now."""
+    space = _begun(make)
+    space.settle()
+    space.move("van", "gone")
+    return space
+
+
+def test_f16_a_known_peer_whose_file_is_away_is_waited_for_and_welcomed_back(make: MakeSpace) -> None:
+    space = _begun(make)
+    space.start()
+    space.move("van", "gone")
+    space.wait(lambda: "its database is away" in space.state("van"), "a session met nothing")
+    assert space.state("van").startswith("waiting SYN-P02")
+    space.write("hq", "UPDATE customers SET name = 'while'")
+    assert not space.file("van").exists()
+    space.move("gone", "van")
+    space.wait(lambda: space.value("van", "SELECT name FROM customers") == "while", "it came back by itself")
+    space.write("van", "UPDATE customers SET name = 'again'")
+    space.wait_value("hq", "again", "SELECT name FROM customers")
+    assert space.stop() == 0
+
+
+def test_f16_without_a_hub_every_verb_says_that_it_is_away(make: MakeSpace) -> None:
+    space = _gone(make)
+    for verb in ("check", "plan", "verify"):
+        assert space.verb(verb, code=3).codes == ["SYN-P02"], verb
+    assert space.state("van").startswith("waiting SYN-P02: its database is away")
+    assert not space.file("van").exists()
+    space.file("van").touch()
+    assert space.verb("check", code=3).codes == ["SYN-P02"], "a file without a byte is nothing"
+    space.file("van").unlink()
+    space.move("gone", "van")
+    space.verb("check")
+    space.settle()
+    assert space.rows("van") == space.rows("hq")
+
+
+def test_f20_a_running_hub_lets_an_empty_one_join_when_a_person_says_so(make: MakeSpace) -> None:
+    space = _begun(make)
+    space.start()
+    space.move("van", "lost")
+    space.wait(lambda: "its database is away" in space.state("van"), "it is told")
+    space.verb("resume", "van", "--rejoin")
+    space.wait(lambda: space.state("van") == "live", "an empty one joined")
+    assert space.rows("van") == space.rows("hq")
+    assert space.stop() == 0

@@ -1,15 +1,23 @@
 """Is this the peer whose history the log knows? Pure checks over what it shows and what the log recorded."""
 
+from typing import Final
+
 from syncline.engine.state import PeerRecord
-from syncline.model.errors import PeerBusy, PeerRestored, PeerUnsafe
+from syncline.model.errors import PeerBusy, PeerRestored, PeerUnreachable, PeerUnsafe
 from syncline.model.stamp import Offset, Position
 from syncline.peers.protocol import Identity
 
+_FRESH: Final = "Syncline's tables are gone or empty: it was replaced, or torn down by hand"
+
 
 def verify_identity(record: PeerRecord, shown: Identity, head: Offset) -> None:
-    """Raise PeerRestored with the evidence unless the peer's history continues the one in the log (torture F20, F26-F28)."""
-    if not record.holds_window or not record.incarnation:
+    """Raise PeerRestored with the evidence unless the peer's history continues the one in the log (torture F20, F26-F28).
+
+    PeerUnreachable where there is nothing to show it: see require_there.
+    """
+    if not _has_place(record):
         return
+    require_there(record, shown)
     why = _evidence(record, shown, head, record.position)
     if why:
         same = not shown.fresh and shown.incarnation.partition(" ")[0] == record.incarnation
@@ -17,6 +25,31 @@ def verify_identity(record: PeerRecord, shown: Identity, head: Offset) -> None:
             "its history is not the one that the log knows" if same else "this is not the copy that the log knows",
             peer=record.name,
             why=why,
+            hint=f"let it join again by compare-and-merge: 'syncline resume {record.name} --rejoin'",
+        )
+
+
+def require_there(record: PeerRecord, shown: Identity) -> None:
+    """Raise PeerUnreachable where there is nothing of a peer with a place in the log, even if its address allows to begin so.
+
+    Only a peer that is new to the log begins empty: what this one had may come back.
+    """
+    if shown.empty and _has_place(record):
+        raise PeerUnreachable(
+            "its database is away",
+            peer=record.name,
+            why="there is nothing at its address, and the log knows what was there",
+            hint=f"bring it back; if it is gone for good, let an empty one join: 'syncline resume {record.name} --rejoin'",
+        )
+
+
+def require_kept(record: PeerRecord, made: Identity) -> None:
+    """Raise PeerRestored if `setup` had to make anew what the log knows of: it went after the peer had been met."""
+    if made.fresh and _has_place(record):
+        raise PeerRestored(
+            "this is not the copy that the log knows",
+            peer=record.name,
+            why=_FRESH,
             hint=f"let it join again by compare-and-merge: 'syncline resume {record.name} --rejoin'",
         )
 
@@ -89,9 +122,13 @@ def knows_its_own(record: PeerRecord, shown: Identity) -> bool:
     return known and (record.since is None or shown.forgotten <= record.since)
 
 
+def _has_place(record: PeerRecord) -> bool:
+    return record.holds_window and bool(record.incarnation)
+
+
 def _evidence(record: PeerRecord, shown: Identity, head: Offset, position: Position | None) -> str:
     if shown.fresh:
-        return "Syncline's tables are gone from it: it was replaced, or torn down by hand"
+        return _FRESH
     if shown.incarnation.startswith(f"{record.incarnation} ("):  # the same database, whose kind says what became of its history
         return shown.incarnation.partition(" ")[2][1:-1]
     if shown.incarnation != record.incarnation:

@@ -10,7 +10,7 @@ import msgspec
 
 from syncline.config.load import address_now
 from syncline.engine.core import Plan
-from syncline.engine.identity import require_free, session_mark
+from syncline.engine.identity import require_free, require_there, session_mark
 from syncline.engine.state import PeerRecord, State
 from syncline.hub.waiting import waiting
 from syncline.mapping.fit import advise, orphans
@@ -47,8 +47,12 @@ def load_custom(path: str) -> Callable[..., object]:
     return found  # type: ignore[no-any-return]
 
 
-async def ask(space: Space) -> Asked:
-    """Connect to every peer and read its catalog. Peers that cannot be opened or reached are listed, not raised."""
+async def ask(space: Space, state: State | None = None) -> Asked:
+    """Connect to every peer and read its catalog. Peers that cannot be opened or reached are listed, not raised.
+
+    `state`: what the log knows; where it knows a peer, that one is not there unless something is.
+    """
+    records = {} if state is None else state.peers
     asked = Asked({})
     for name in space.peers:
         try:
@@ -58,7 +62,9 @@ async def ask(space: Space) -> Asked:
 
     async def one(name: str, peer: Peer) -> None:
         try:
-            asked.identities[name] = await peer.connect()
+            identity = await peer.connect()
+            require_there(records.get(name, PeerRecord(name)), identity)
+            asked.identities[name] = identity
             asked.tables[name] = await peer.inspect()
         except PeerError as error:
             asked.failed[name] = error
@@ -139,7 +145,7 @@ def _planned(
             continue
         collection = _in_log_order(planned, known.get(name, ()), problems)
         at = {peer: table for peer, table in spec.at.items() if table != name}  # also of peers that come later
-        made = [table.makes for peer, table in tables.items() if table is not None and asked.identities[peer].empty]
+        made = [table.makes for table in tables.values() if table is not None and table.makes]  # for whoever begins empty
         makes = made[0] if made else ()
         collection = msgspec.structs.replace(collection, tables={**at, **collection.tables}, makes=makes)
         rules = build_rules(spec, collection, tuple(space.peers), load_custom)

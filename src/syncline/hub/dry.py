@@ -38,7 +38,8 @@ async def run(space: Space, asked: Asked, plan: Plan, state: State) -> Report:
                 counts = await _compare(collection, asked, plan, reference, name, conflicts)
             collections[collection.name][name] = counts
             totals = {key: totals[key] + counts[key] for key in totals}
-        statements = _statements(asked, name) if asked.identities[name].empty else []
+        begins = stage is Stage.NEW and asked.identities[name].empty
+        statements = _statements(asked, name) if begins else []
         peers[name] = {"state": role, **totals, "statements": statements}
     return {
         "space": space.name,

@@ -79,9 +79,9 @@ class Reading:
     @asynccontextmanager
     async def asked(self) -> AsyncIterator[tuple[Asked, Plan]]:
         """All peers, connected, and the plan. Raises what any peer or the configuration has against it."""
-        asked = await ask(self._space)
+        state = await self.state()
+        asked = await ask(self._space, state)
         try:
-            state = await self.state()
             plan, problems = await against(self._space, asked, state.columns)
             refuse(problems, self._space, list(failures(self._space, asked, state).values()))
             yield asked, plan
@@ -90,9 +90,9 @@ class Reading:
 
     async def check(self) -> list[SynclineError]:
         """Every unmet precondition at peers and log, the peers that cannot be used, and advice."""
-        asked = await ask(self._space)
+        state = await self.state()
+        asked = await ask(self._space, state)
         try:
-            state = await self.state()
             plan, problems = await against(self._space, asked, state.columns)
             waiting = waiting_columns(self._space, asked.tables, state.columns)
             advised = [*advice(self._space, asked), *await peers_advice(asked, plan)]

@@ -100,9 +100,9 @@ async def _prepare(
     space: Space, on_event: Listener, *, check: bool
 ) -> tuple[Plan, dict[str, Peer], Columns, Sequence[Problem]]:
     """Ask the peers, plan, refuse what is wrong: nothing is written anywhere before this is through."""
-    asked = await ask(space)
+    state = await Reading(space).state()
+    asked = await ask(space, state)
     try:
-        state = await Reading(space).state()
         known = {name: tuple(columns) for name, columns in state.columns.items()}
         # the others need not wait for one that took part before
         failed = failures(space, asked, state)

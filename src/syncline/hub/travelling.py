@@ -113,7 +113,7 @@ class Travelling(Reading):
 
     async def _gather(self, name: str, upto: Offset, spill: Spill, which: Which | None = None) -> _Reading:
         """Take in what a peer has, of all keys or of some, and what the log tells around the offset."""
-        asked = await ask(self._space)
+        asked = await ask(self._space, await self.state())
         try:
             state = await self.state()
             plan, problems = build_plan(self._space, asked, state.columns)

@@ -4,6 +4,8 @@ import asyncio
 import random
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
+import msgspec
+
 from syncline.model.change import Transaction
 from syncline.model.errors import PeerChanged, PeerRestored, Problem
 from syncline.model.key import order
@@ -74,9 +76,10 @@ class SimPeer(ReadsDigests):
         return None
 
     async def setup(self, collections: Sequence[Collection]) -> Identity:
-        """Install the footprint; idempotent."""
+        """Install the footprint; idempotent. `fresh` tells that this call made it."""
+        fresh = not self.database.content.incarnation
         self.database.set_up([collection.name for collection in collections])
-        return await self.connect()
+        return msgspec.structs.replace(await self.connect(), fresh=fresh)
 
     async def enter(self, nonce: str) -> Offset:
         """Mark the database with this session's nonce."""

@@ -83,6 +83,11 @@ class GatedPeer(SimPeer):
         found = await super().inspect()
         return {name: msgspec.structs.replace(table, parents=self.parents.get(name, ())) for name, table in found.items()}
 
+    async def setup(self, collections: Sequence[Collection]) -> Identity:
+        """See the protocol."""
+        await self._pass("setup")
+        return await super().setup(collections)
+
     async def position(self) -> Position:
         """See the protocol."""
         await self._pass("position")

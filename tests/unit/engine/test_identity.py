@@ -5,7 +5,7 @@ import pytest
 
 from syncline.engine.identity import continues, knows_its_own, require_free, session_mark, verify_identity
 from syncline.engine.state import PeerRecord, Stage
-from syncline.model.errors import PeerRestored, PeerUnsafe
+from syncline.model.errors import PeerRestored, PeerUnreachable, PeerUnsafe
 from syncline.model.stamp import Position
 from syncline.peers.protocol import Identity
 
@@ -28,7 +28,7 @@ def test_a_peer_that_went_on_is_the_same() -> None:
 @pytest.mark.parametrize(
     ("shown", "why"),
     [
-        (msgspec.structs.replace(SHOWN, fresh=True), "tables are gone"),
+        (msgspec.structs.replace(SHOWN, fresh=True), "tables are gone or empty"),
         (msgspec.structs.replace(SHOWN, incarnation="other"), "incarnation is other"),
         (msgspec.structs.replace(SHOWN, nonce="n0"), "session mark"),
         (msgspec.structs.replace(SHOWN, watermark=HEAD + 1), "the log was restored"),
@@ -85,6 +85,21 @@ def test_before_its_first_apply_a_peer_has_no_watermark_yet() -> None:
 
 def test_a_peer_that_was_never_set_up_shows_nothing() -> None:
     verify_identity(PeerRecord("q", Stage.JOINING), Identity("", "", 0, Position(0), fresh=True), HEAD)
+
+
+NOTHING = Identity("", "", 0, Position(0), fresh=True, empty=True)
+
+
+@pytest.mark.parametrize("stage", [Stage.LIVE, Stage.JOINING, Stage.PAUSED])
+def test_f16_where_nothing_is_a_known_peer_is_away_and_not_new(stage: Stage) -> None:
+    with pytest.raises(PeerUnreachable) as caught:
+        verify_identity(record(stage), NOTHING, HEAD)
+    assert "--rejoin" in caught.value.hint
+
+
+@pytest.mark.parametrize("known", [PeerRecord("q"), PeerRecord("q", Stage.JOINING), record(Stage.NEW)])
+def test_where_nothing_is_a_new_peer_may_begin(known: PeerRecord) -> None:
+    verify_identity(known, NOTHING, HEAD)
 
 
 def test_who_returns_with_its_history_continues_it() -> None:
