@@ -28,7 +28,8 @@ class Proven:
     last: Proof | None = None
     scan: Scan | None = None
     pending: tuple[bytes, ...] = ()  # keys that never rested when they were compared
-    fulls: dict[str, Micros] = field(default_factory=dict)  # when every row was last compared there
+    fulls: dict[str, Micros] = field(default_factory=dict)  # when the last comparison of every row there began
+    times: dict[str, Micros] = field(default_factory=dict)  # when the last comparison that claims something there ended
 
 
 class Proofs:
@@ -85,7 +86,8 @@ class Proofs:
         sure = [peer for peer in proof.peers if peer not in proof.behind and proof.head >= self.dropped.get(peer, 0)]
         if proof.mode is Mode.FULL:
             known.full, known.scan = proof, None
-            known.fulls.update(dict.fromkeys(sure, proof.time))
+            known.fulls.update(dict.fromkeys(sure, proof.began or proof.time))
+        known.times.update(dict.fromkeys(sure, proof.time))
         if proof.unequal.get("pending", 0) > len(proof.pending):
             return  # nobody knows which
         left = dict.fromkeys(key for key in known.pending if key not in set(proof.rested))
@@ -101,7 +103,7 @@ class Proofs:
     def rename(self, old: str, new: str) -> None:
         """A peer has another name from now on; what was proven of it stands."""
         for known in self.collections.values():
-            for claims in (known.compared, known.through, known.fulls):
+            for claims in (known.compared, known.through, known.fulls, known.times):
                 if old in claims:
                     claims[new] = claims.pop(old)
             known.full, known.last = _proof_renamed(known.full, old, new), _proof_renamed(known.last, old, new)
@@ -117,7 +119,7 @@ class Proofs:
         """This peer's copies are compared anew before anything is said of them; what began before does not count."""
         self.dropped[peer] = offset
         for known in self.collections.values():
-            for claims in (known.compared, known.through, known.fulls):
+            for claims in (known.compared, known.through, known.fulls, known.times):
                 claims.pop(peer, None)
             if known.scan is not None and peer in known.scan.peers:
                 known.scan = None
@@ -136,6 +138,7 @@ class Proofs:
                 "scan": one.scan,
                 "pending": one.pending,
                 "fulls": one.fulls,
+                "times": one.times,
             }
             for name, one in self.collections.items()
         }
@@ -155,12 +158,22 @@ class Proofs:
                 msgspec.convert(one["scan"], Scan | None),
                 tuple(one.get("pending", ())),
                 one.get("fulls", {}),
+                one["times"] if "times" in one else _times(one),
             )
             for name, one in export.get("collections", {}).items()
         }
         self.incidents = {one.id: one for one in msgspec.convert(export.get("incidents", []), list[Incident])}
         self.dropped = export.get("dropped", {})
         self.closed = {one.id: one for one in msgspec.convert(export.get("closed", []), list[Incident])}
+
+
+def _times(told: dict[str, Any]) -> dict[str, Micros]:
+    """What an older checkpoint tells of when copies were compared."""
+    times: dict[str, Micros] = {}
+    for proof in (msgspec.convert(told[name], Proof | None) for name in ("full", "last")):
+        if proof is not None and proof.mode is not Mode.SAMPLED:
+            times |= {peer: proof.time for peer in proof.peers if peer not in proof.behind and peer in told["compared"]}
+    return times
 
 
 def _proof_renamed(proof: Proof | None, old: str, new: str) -> Proof | None:

@@ -36,11 +36,12 @@ LOOK_SECONDS: Final = 5.0
 class Found:
     """What a look at one peer found.
 
-    `uncaptured`: changes by collection that the log does not have, counted up to a limit; None where they could not be counted.
+    `uncaptured`: changes by collection that the log does not have, counted up to a limit for all of them; None where they could
+    not be counted, and of one collection where counting ended before it came to any.
     """
 
     watermark: Offset = 0
-    uncaptured: dict[str, int] | None = None
+    uncaptured: dict[str, int | None] | None = None
     reason: SynclineError | None = None
     kept: Kept | None = None
     tables: dict[str, Table] = field(default_factory=dict)
@@ -112,20 +113,21 @@ async def kept_advice(peers: Mapping[str, Peer], state: State, *, served: bool) 
     return found
 
 
-async def _count(space: Space, peer: Peer, record: PeerRecord) -> dict[str, int]:
+async def _count(space: Space, peer: Peer, record: PeerRecord) -> dict[str, int | None]:
     """Count the changes in its history that the log does not have. Raises PeerError, as its capture would."""
-    end, total = await peer.position(), 0
-    counts = dict.fromkeys(space.collections, 0)
+    end, total, cut = await peer.position(), 0, False
+    counts = {name: 0 for name, spec in space.collections.items() if spec.direction_at(peer.name) is not Direction.RECEIVE}
     async with closing(peer.stream(record.position)) as history:
         async for transaction in history:
             for change in transaction.changes:
-                spec = space.collections.get(change.collection)
-                if spec is not None and spec.direction_at(peer.name) is not Direction.RECEIVE:
+                if change.collection in counts:
                     counts[change.collection] += 1
                     total += 1
-            if transaction.position >= end or total >= STATUS_CHANGES_MAX:
+            cut = transaction.position < end and total >= STATUS_CHANGES_MAX
+            if transaction.position >= end or cut:
                 break
-    return counts
+    known = {name: count or (None if cut else 0) for name, count in counts.items()}
+    return {name: known.get(name, 0) for name in space.collections}
 
 
 async def _guard(space: Space, peer: Peer, record: PeerRecord, found: Found, log: Readable, names: Names) -> None:

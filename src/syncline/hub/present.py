@@ -32,7 +32,10 @@ def _away(status: Report, peer: str, collection: str) -> str:
         return f"it is {told['state']}{f': {reason}' if (reason := _what(told['reason'] or '')) else ''}"
     hub = status["hub"]
     if hub["running"]:
-        return "" if "pid" in hub else "the running hub does not answer"
+        if "pid" not in hub:
+            return "the running hub does not answer"
+        full = status.get("log", {}).get("reason")
+        return f"the log takes no entries: {_what(full)}" if full else ""
     uncaptured = told["collections"].get(collection, {}).get("uncaptured")
     if uncaptured is None:
         return "it could not be looked at"

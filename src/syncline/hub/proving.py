@@ -14,11 +14,11 @@ import msgspec
 from syncline.engine.closing import closing
 from syncline.engine.core import Engine
 from syncline.engine.session import Phase
-from syncline.engine.state import Stage
 from syncline.hub.auto_repair import auto_repair
 from syncline.hub.incidents import AGAIN, fewer, incidents_of, needed, over, unknown
 from syncline.hub.pipeline import LivePipeline
-from syncline.hub.standing import LEFT, Away, standing
+from syncline.hub.presence import away, unsure
+from syncline.hub.standing import standing
 from syncline.hub.tally import AtRest, Note, Tally, Told, cause_of, estimate, is_news, progress_of
 from syncline.model.codec import decode_row, encode_row
 from syncline.model.entry import Entry, Kind
@@ -172,7 +172,7 @@ class Proving:
             pending = tuple(encode_row(found.key) for found in goes.differences if found.state == "pending")
             proof = Proof(
                 name, Mode.FULL, one.peers, compared.start, goes.rows, goes.ranges, dict(goes.states), now, goes.seconds, (),
-                goes.algorithm, pending, one.rested(known), one.head,
+                goes.algorithm, pending, one.rested(known), one.head, one.began,
             )  # fmt: skip
             await self._record([proof], [], one.over(known), more=told.more, left=one.fewer(known))
 
@@ -214,18 +214,10 @@ class Proving:
         done = self.scanned.get(collection)
         scanned = f"{done[0]:,} of about {done[1]:,} rows are compared so far" if done else ""
         every, why = self._settings.every, self.why.get(collection, "") or self._apart(collection)
-        away, sends = self._away(peer), collection in engine.sessions[peer].sends_only
-        return standing(state, peer, collection, waits=waits, every=every, why=why, scanned=scanned, away=away, sends=sends)
-
-    def _away(self, peer: str) -> Away | None:
-        """Why a peer cannot be looked at now."""
-        session = self._engine.sessions[peer]
-        if self._engine.state.peer(peer).stage is Stage.LEFT:
-            return LEFT
-        if session.phase in (Phase.LIVE, Phase.CONNECTING, Phase.JOINING):
-            return None
-        why = f": {session.reason}" if session.reason is not None else ""
-        return Away(f"{peer} is {session.phase}{why}", alarm=session.phase is not Phase.PAUSED)
+        sends, gone, begins = collection in engine.sessions[peer].sends_only, away(engine, peer), unsure(engine, peer)
+        return standing(
+            state, peer, collection, waits=waits, every=every, why=why, scanned=scanned, away=gone, unsure=begins, sends=sends
+        )
 
     def _apart(self, collection: str) -> str:
         """Why a collection cannot be compared now; '' if it can."""

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager, suppress
 from itertools import islice, product
 from typing import Any, Final
 
+from syncline.engine.clock import SystemClock
 from syncline.engine.closing import closing
 from syncline.engine.core import Plan
 from syncline.engine.identity import verify_identity
@@ -15,6 +16,7 @@ from syncline.hub import at_rest, dry, records
 from syncline.hub.build import Asked, advice, against, ask, dismiss, failures, peers_advice, refuse, waiting_columns
 from syncline.hub.operations import report_verify
 from syncline.hub.pipeline import resting
+from syncline.hub.standing import Away
 from syncline.hub.tally import AtRest, how_of
 from syncline.log.reading import SqliteReader
 from syncline.log.registry import is_served, log_exists, open_reader
@@ -111,6 +113,10 @@ class Reading:
 
     async def status(self, *, look: bool = True) -> Report:
         """The status without a hub: as the log tells it, and as the peers' files show it where they may be looked at."""
+        return await self.resting(look=look)
+
+    async def resting(self, *, look: bool, unseen: Away = records.UNSEEN) -> Report:
+        """The same. `unseen`: what is said of copies that were not looked at."""
         state = await self.state()
         found: dict[str, at_rest.Found] = {}
         floor = 0
@@ -122,7 +128,7 @@ class Reading:
                     found = {}
         names = list(self._space.collections)
         only = {name: self._sent_only(name) for name in self._space.peers}
-        peers = {name: records.resting_peer(state, name, names, found.get(name), sends) for name, sends in only.items()}
+        peers = {name: records.resting_peer(state, name, names, found.get(name), sends, unseen) for name, sends in only.items()}
         waits = waiting_columns(self._space, {name: one.tables for name, one in found.items() if one.tables}, state.columns)
         shown: Report = {"space": self._space.name, "hub": {"running": False}}
         shown["log"] = {"head": state.head, "floor": floor, "bytes": log_bytes(self._space.log)}
@@ -185,9 +191,9 @@ class Reading:
                 rows = [asked.tables[name][collection.table_at(name)].rows_estimate for name in found]
                 if found and wanted.has(collection.name):
                     compared = [asked.peers[name] for name in found]
-                    how = how_of(wanted)
+                    how, began = how_of(wanted), SystemClock().now()
                     results.append(await compare_collection(collection, compared, max(rows), pipeline, emit, how=how))
-                    self.at_rest.append(AtRest(results[-1], tuple(found), state.head))
+                    self.at_rest.append(AtRest(results[-1], tuple(found), state.head, began))
             report = report_verify(results, absent, 0, state)
             moved = await reader.refresh() != state.head
             return None if moved and not report["equal"] else report

@@ -15,6 +15,7 @@ from syncline.model.entry import Entry, Kind
 from syncline.model.errors import UsageError
 from syncline.model.stamp import Micros
 from syncline.model.value import INT64_MAX, Key, Row, changed_fields, pad, plain, show_key
+from syncline.model.words import counted
 
 Report = dict[str, Any]
 Columns = Mapping[str, Sequence[str]]
@@ -30,6 +31,7 @@ def key_list(key: Key) -> list[object]:
     return [plain(part) for part in key]
 
 
+UNSEEN: Final = Away("it was not looked at", alarm=False)
 SPACE: Final = "@space"  # no peer can be called so
 
 
@@ -160,17 +162,22 @@ def how_left(name: str) -> str:
 
 
 def resting_peer(
-    state: State, name: str, collections: Sequence[str], found: Found | None = None, sends: Set[str] = frozenset()
+    state: State,
+    name: str,
+    collections: Sequence[str],
+    found: Found | None = None,
+    sends: Set[str] = frozenset(),
+    unseen: Away = UNSEEN,
 ) -> Report:
     """A peer's part of the status when no hub runs: what the log tells, and what was found at the peer if it was looked at.
 
-    `sends`: the collections that it only sends.
+    `sends`: the collections that it only sends. `unseen`: why nothing was found at it, where nothing was.
     """
     record = state.peers.get(name)
-    stage = str(record.stage) if record is not None else "new"
+    stage = str(record.stage if record is not None else Stage.NEW)
     captured = max(record.captured if record is not None else 0, found.watermark if found is not None else 0)
     told = (found.state if found is not None and stage != Stage.PAUSED else "") or stage
-    away, counts = _away(name, stage, found), Counts(state)
+    away, counts = _away(name, stage, found, unseen), Counts(state)
     shown = {
         collection: {
             "state": told,
@@ -180,7 +187,7 @@ def resting_peer(
             "watermark": captured,
             **collection_report(state, counts, name, collection),
             "proof": standing(
-                state, name, collection, away=away, uncaptured=_uncaptured(found, collection), sends=collection in sends
+                state, name, collection, away=away, unsure=_unsure(stage, found, collection), sends=collection in sends
             ),
         }
         for collection in collections
@@ -197,17 +204,25 @@ def resting_peer(
     return {"state": told, "stage": stage, "reason": reason, "set_aside": aside, **held, "collections": shown}
 
 
-def _away(name: str, stage: str, found: Found | None) -> Away | None:
-    """Why a peer cannot be looked at, as far as is known while no hub runs."""
+def _away(name: str, stage: str, found: Found | None, unseen: Away) -> Away | None:
+    """Why a peer cannot be looked at, as far as is known while no hub runs. One that never took part has nothing to look at."""
     if stage == Stage.LEFT:
         return LEFT
     if found is not None and found.reason is not None:
         return Away(f"{name} is {found.state or stage}: {found.reason.text()}")
-    return Away(f"it is {stage}", alarm=stage == Stage.STALE) if stage in (Stage.PAUSED, Stage.STALE) else None
+    if stage in (Stage.PAUSED, Stage.STALE):
+        return Away(f"it is {stage}", alarm=stage == Stage.STALE)
+    return unseen if found is None and stage != Stage.NEW else None
 
 
-def _uncaptured(found: Found | None, collection: str) -> int:
-    return (found.uncaptured or {}).get(collection) or 0 if found is not None else 0
+def _unsure(stage: str, found: Found | None, collection: str) -> str:
+    """What a copy may hold that no hub has captured; '' only where it is live, its changes were counted, and there are none."""
+    if stage != Stage.LIVE:
+        return f"it is {stage}"
+    uncaptured = (found.uncaptured or {}).get(collection) if found is not None else None
+    if uncaptured is None:
+        return "not all changes there were counted"
+    return f"{counted(uncaptured, 'change')} there that no hub has captured" if uncaptured else ""
 
 
 class Counts:

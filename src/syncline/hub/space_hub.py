@@ -93,7 +93,7 @@ class SpaceHub(Archiving):
                 open_desk(self._space.log), "status", {}, seconds=STATUS_SECONDS, kept_seconds=STATUS_KEPT_SECONDS
             )
         except (LogBusy, LogFull) as error:  # a hub runs but cannot answer: what the log alone tells, and why
-            told = await super().status(look=False, unseen=SILENT)
+            told = await self.resting(look=False, unseen=SILENT)
             return told | {"hub": {"running": True}, "log": told["log"] | {"reason": error.text()}}
 
     def _is_served(self) -> bool:

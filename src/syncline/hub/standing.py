@@ -49,13 +49,14 @@ def standing(
     why: str = "",
     scanned: str = "",
     away: Away | None = None,
-    uncaptured: int = 0,
+    unsure: str = "",
     sends: bool = False,
 ) -> Report:
     """One collection at one peer. `waits`: for how long something changed is not proven, in seconds; `every`: between proofs.
 
     `why`: what kept the last proof from moving. `scanned`: how far a full comparison has come. Without a hub: `every` 0.
-    `uncaptured`: changes there that no hub has seen. `sends`: it only sends, so it is not compared.
+    `unsure`: why it may hold more than the log knows of, so that it is not in sync.
+    `sends`: it only sends, so it is not compared.
     """
     known = state.proofs.of(collection)
     through = known.through.get(peer)
@@ -75,23 +76,21 @@ def standing(
     elif through is None:
         found, cause = Standing.UNPROVEN, scanned or why or _why_unproven(known, peer)
         alarm = late and not scanned
-    elif uncaptured:
-        found, cause = Standing.MOVING, f"{counted(uncaptured, 'change')} there that no hub has captured"
-    elif through >= state.data:
+    elif through >= state.data and not unsure:
         found = Standing.IN_SYNC
     elif late:
         found, alarm = Standing.STALLED, True
         cause = why or f"nothing was compared for {lasted(waits)}, though there were changes"
     else:
         found = Standing.MOVING
-        cause = "" if every else "no hub runs"
+        cause = unsure or ("" if every else "no hub runs")
     return {
         "standing": found.value,
         "alarm": alarm,
         "cause": cause or None,
         "through": through,
         "compared": known.compared.get(peer),
-        "compared_at": when(known.last.time) if known.last is not None and peer in known.last.peers else None,
+        "compared_at": when(known.times[peer]) if peer in known.times else None,
         "full_at": when(known.fulls[peer]) if peer in known.fulls else None,
         "incidents": [one.id for one in incidents],
         "drift_rows": sum(one.count for one in incidents),
@@ -107,8 +106,6 @@ def red(status: Report) -> list[Report]:
     hub = status.get("hub", {})
     told = [] if not hub.get("running") else causes(status)
     found = [_red("", "", one.why) for one in told if not one.peer]
-    if hub.get("pid") and status.get("log", {}).get("reason"):
-        found.append(_red("", "", f"the log waits: {status['log']['reason']}"))
     if one := status.get("repair_alarm"):
         found.append(_red("", "", f"{one['code']} {one['what']}: {one['why']}"))
     for name, peer in status.get("peers", {}).items():

@@ -118,7 +118,9 @@ class Note:
         listed = {decode_row(key): None for key in proof.pending} | self._pending
         pending = tuple(encode_row(key) for key in listed)
         unequal = self._unequal(proof.unequal, len(pending))
-        return msgspec.structs.replace(proof, start=self.start, head=self.head, unequal=unequal, pending=pending)
+        return msgspec.structs.replace(
+            proof, start=self.start, head=self.head, unequal=unequal, pending=pending, began=self.began
+        )
 
     def _unequal(self, states: Mapping[str, int], pending: int | None = None) -> dict[str, int]:
         """How many keys of each state; each pending one once."""
@@ -129,11 +131,12 @@ class Note:
 
 
 class AtRest(NamedTuple):
-    """A collection compared while no hub ran: at these peers, when the log ended at `head`."""
+    """A collection compared while no hub ran: at these peers, when the log ended at `head`. `began`: when that was."""
 
     compared: Compared
     peers: tuple[str, ...]
     head: Offset
+    began: Micros
 
     @property
     def _sure(self) -> dict[str, set[str]]:

@@ -46,7 +46,8 @@ class Proof(msgspec.Struct, frozen=True):
     compared by `ranges` digests, in `seconds`. `behind`: peers that did not have all of `start`: nothing is claimed of them.
     `algorithm`: of the digests (model.canonical); '' where an older log does not tell, or several were used.
     `pending`: the keys that never rested (their bytes), as many as are listed; they are looked at again by the next proof.
-    `rested`: keys that had been pending and are equal now, at every peer of which anything is claimed.
+    `rested`: keys that had been pending and are equal now, at every peer of which anything is claimed. `time`: when it ended;
+    `began`: when it was begun, 0 where an older log does not tell. It may take days, and its first rows are as of then.
     """
 
     collection: str
@@ -63,6 +64,7 @@ class Proof(msgspec.Struct, frozen=True):
     pending: tuple[bytes, ...] = ()
     rested: tuple[bytes, ...] = ()
     head: Offset = 0  # of the log, when it began
+    began: Micros = 0
 
     @property
     def equal(self) -> bool:

@@ -45,6 +45,11 @@ _COPY: Final = ("space", "peer", "collection")
 
 HUB_RUNNING: Final = Family("syncline_hub_running", "Whether a hub serves the space: 1 or 0.", _SPACE)
 HUB_ANSWERING: Final = Family("syncline_hub_answering", "Whether the running hub answers: 1 or 0; absent if none runs.", _SPACE)
+LOOKED_AT: Final = Family(
+    "syncline_looked_at_seconds",
+    "When all of this was asked for, in seconds since 1970: an answer is kept for a moment.",
+    _SPACE,
+)
 LOG_HEAD: Final = Family("syncline_log_head_offset", "Offset of the log's last entry.", _SPACE)
 LOG_FLOOR: Final = Family("syncline_log_floor_offset", "Offset up to which the log's entries were forgotten.", _SPACE)
 LOG_BYTES: Final = Family("syncline_log_bytes", "Size of the log's file in bytes.", _SPACE)
@@ -78,7 +83,9 @@ LAG_SECONDS: Final = Family(
     "syncline_lag_seconds", "Age of the oldest change that the peer does not have yet, in seconds.", _COPY
 )
 UNCAPTURED: Final = Family(
-    "syncline_uncaptured_changes", "Changes at the peer that no hub has captured; 10000: or more.", _COPY
+    "syncline_uncaptured_changes",
+    "Changes at the peer that no hub has captured; absent if unknown; 10000 at a peer: or more.",
+    _COPY,
 )
 PARKED: Final = Family("syncline_parked_rows", "Rows that the peer refused and that wait.", _COPY)
 WATERMARK: Final = Family("syncline_watermark_offset", "Offset of the last entry that was applied at the peer.", _COPY)
@@ -98,18 +105,21 @@ ALARM: Final = Family(
 COMPARED_AGE: Final = Family(
     "syncline_compared_age_seconds", "Seconds since the copy was last compared; grows while nothing changes, too.", _COPY
 )
-FULL_AGE: Final = Family("syncline_full_proof_age_seconds", "Seconds since every row of the copy was last compared.", _COPY)
+FULL_AGE: Final = Family(
+    "syncline_full_proof_age_seconds", "Seconds since the last comparison of every row of the copy began.", _COPY
+)
 
 FAMILIES: Final = (
-    HUB_RUNNING, HUB_ANSWERING, LOG_HEAD, LOG_FLOOR, LOG_BYTES, LOG_WAITING, REPAIR_ALARM, WAITING_COLUMNS, PEER_STATE,
-    HISTORY_BYTES, HISTORY_ALARM, SET_ASIDE, CONFLICTS_OPEN, CONFLICTS, INCIDENTS, DRIFT_ROWS, LAG_ENTRIES, LAG_SECONDS,
-    UNCAPTURED, PARKED, WATERMARK, VERIFIED, COMPARED, SYNC, STANDING, ALARM, COMPARED_AGE, FULL_AGE,
+    HUB_RUNNING, HUB_ANSWERING, LOOKED_AT, LOG_HEAD, LOG_FLOOR, LOG_BYTES, LOG_WAITING, REPAIR_ALARM, WAITING_COLUMNS,
+    PEER_STATE, HISTORY_BYTES, HISTORY_ALARM, SET_ASIDE, CONFLICTS_OPEN, CONFLICTS, INCIDENTS, DRIFT_ROWS, LAG_ENTRIES,
+    LAG_SECONDS, UNCAPTURED, PARKED, WATERMARK, VERIFIED, COMPARED, SYNC, STANDING, ALARM, COMPARED_AGE, FULL_AGE,
 )  # fmt: skip
 
 
 def samples(status: Report, now: datetime) -> Iterator[Sample]:
     """The samples of a status as `syncline status --json` has it. `now`: when it was asked for, for the ages."""
     space = str(status["space"])
+    yield Sample(LOOKED_AT, (space,), now.timestamp())
     for found in (_space(status), _collections(status)):
         for family, labels, value in found:
             if value is not None:

@@ -25,7 +25,7 @@ class Cause(NamedTuple):
 
 
 def causes(status: Report) -> list[Cause]:
-    """What stands against it: every copy that is red, and a hub that does not run or does not answer. None: it is ready."""
+    """What stands against it: every red copy; a hub that does not run or answer, or waits for its log. None: it is ready."""
     hub = status["hub"]
     found: list[Cause] = []
     if not hub["running"]:
@@ -34,6 +34,8 @@ def causes(status: Report) -> list[Cause]:
         found.append(
             Cause("", "", "", f"the running hub does not answer: {status['log'].get('reason') or 'no reason is known'}")
         )
+    elif reason := status["log"].get("reason"):
+        found.append(Cause("", "", "", f"the log waits: {reason}"))
     for name, peer in status["peers"].items():
         for collection, copy in peer["collections"].items():
             proof = copy.get("proof")

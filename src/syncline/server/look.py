@@ -10,16 +10,26 @@ from datetime import UTC, datetime
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from syncline.model.errors import LogBusy, SynclineError
-from syncline.model.limits import HTTP_LOOK_KEPT_SECONDS, HTTP_LOOK_SECONDS_MAX, HTTP_LOOK_SHARE_MAX
+from syncline.model.limits import (
+    HTTP_LOOK_KEPT_SECONDS,
+    HTTP_LOOK_KEPT_SECONDS_MAX,
+    HTTP_LOOK_SECONDS_MAX,
+    HTTP_LOOK_SHARE_MAX,
+)
 
 T = TypeVar("T")
 
 
 class Seen(NamedTuple, Generic[T]):
-    """What was seen, and when."""
+    """What was seen, and when it was asked for."""
 
     report: T
     moment: datetime
+
+    @property
+    def age(self) -> float:
+        """Seconds since then."""
+        return (datetime.now(UTC) - self.moment).total_seconds()
 
 
 class Look(Generic[T]):
@@ -64,4 +74,5 @@ class Look(Generic[T]):
         finally:
             self._task = None
             now = asyncio.get_running_loop().time()
-            self._until = now + max(self._kept, (now - begun) / self._share)  # what costs more is done less often
+            rest = max(self._kept, (now - begun) / self._share)  # what costs more is done less often
+            self._until = now + min(rest, max(self._kept, HTTP_LOOK_KEPT_SECONDS_MAX))

@@ -6,8 +6,9 @@ from typing import Any, Final, NamedTuple, Protocol, TypeVar
 
 from syncline import __version__
 from syncline.model.errors import SynclineError
+from syncline.model.limits import HTTP_LOOK_OLD_SECONDS
 from syncline.observe.metrics import samples
-from syncline.observe.readiness import causes
+from syncline.observe.readiness import Cause, causes
 from syncline.server.door import OPEN, Door
 from syncline.server.exchange import JSON, Answer, Request, failed, refused, told
 from syncline.server.exposition import TEXT, exposed
@@ -65,7 +66,10 @@ class Pages:
 
     async def readiness(self) -> Answer:
         """Whether the space can be relied on; else why not."""
-        return self._once("readiness", _readiness, await self._status.now())
+        seen = await self._status.now()
+        if seen.age > HTTP_LOOK_OLD_SECONDS:  # it grows old while its answer is kept
+            return _readiness(seen, Cause("", "", "", f"the last look at the space was begun {seen.age:.0f} s ago"))
+        return self._once("readiness", _readiness, seen)
 
     async def metrics(self) -> Answer:
         """The status as metrics."""
@@ -92,8 +96,8 @@ class Pages:
         return answer
 
 
-def _readiness(seen: Seen[Report]) -> Answer:
-    found = causes(seen.report)
+def _readiness(seen: Seen[Report], *more: Cause) -> Answer:
+    found = [*more, *causes(seen.report)]
     body = {"ready": not found, "space": seen.report["space"], "causes": [one.as_json() for one in found]}
     return told(body, HTTPStatus.SERVICE_UNAVAILABLE if found else HTTPStatus.OK)
 

@@ -43,6 +43,14 @@ def test_why_nothing_is_known_of_a_copy(told: dict[str, Any], why: str) -> None:
     assert away_now(told, ["crm"], ["orders"]) == ({("crm", "orders"): why} if why else {})
 
 
+def test_what_a_hub_proved_that_waits_for_its_log_is_of_the_past() -> None:
+    told = status(**RUNS) | {"log": {"reason": "SYN-L04: the log's disk is full (log /srv/x.db): no space. Fix: make room"}}
+    assert away_now(told, ["crm"], ["orders"]) == {
+        ("crm", "orders"): "the log takes no entries: the log's disk is full (SYN-L04)"
+    }
+    assert away_now(status(**RUNS) | {"log": {"reason": None}}, ["crm"], ["orders"]) == {}
+
+
 def test_a_peer_that_the_hub_does_not_have_is_not_known() -> None:
     assert away_now(status(**RUNS), ["lab"], ["orders"]) == {("lab", "orders"): "the running hub does not know it"}
     assert state_now(status(**RUNS), "lab") == "unknown"

@@ -10,6 +10,7 @@ from tests.unit.hub.verbs import contended
 from syncline.engine.session import Phase
 from syncline.hub import incidents
 from syncline.hub import proving as proving_module
+from syncline.hub.at_rest import Found
 from syncline.hub.operations import Operations
 from syncline.hub.records import resting_peer
 from syncline.hub.standing import Standing, red
@@ -250,7 +251,9 @@ def test_who_only_sends_is_not_compared_and_that_is_no_alarm_however_long_it_las
             stand.doors["r"].cut()
             await stand.until(lambda: stand.phase("r") is Phase.WAITING, "away")
             assert standing(verbs, "r")["alarm"], "but it is one that it is away"
-        shown = resting_peer(stand.engine.state, "r", ["items"], sends=frozenset({"items"}))["collections"]["items"]["proof"]
+        there = Found(uncaptured={"items": 0})
+        told = resting_peer(stand.engine.state, "r", ["items"], there, sends=frozenset({"items"}))
+        shown = told["collections"]["items"]["proof"]
         assert (shown["standing"], shown["alarm"]) == (Standing.UNPROVEN, False)
 
     stand.run(story())

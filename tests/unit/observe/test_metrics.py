@@ -31,6 +31,7 @@ def test_a_status_becomes_samples() -> None:
     found = told(status())
     assert found["syncline_hub_running", ("crm",)] == 1
     assert found["syncline_hub_answering", ("crm",)] == 1
+    assert found["syncline_looked_at_seconds", ("crm",)] == NOW.timestamp()
     assert found["syncline_log_head_offset", ("crm",)] == 812
     assert found["syncline_log_floor_offset", ("crm",)] == 12
     assert found["syncline_log_bytes", ("crm",)] == 123456

@@ -29,5 +29,11 @@ def test_a_hub_that_does_not_answer_is_a_cause() -> None:
     assert "SYN-L04" in found.why
 
 
+def test_a_hub_that_waits_for_its_log_is_a_cause() -> None:
+    log = {"head": 0, "floor": 0, "bytes": 0, "reason": "SYN-L04: no space"}
+    (found,) = causes(status(log=log))
+    assert (found.peer, found.why) == ("", "the log waits: SYN-L04: no space")
+
+
 def test_a_copy_of_which_no_proof_is_told_is_not_red() -> None:
     assert causes(status(peers={"hq": peer(collections={"customers": copy(proof=None)})})) == []

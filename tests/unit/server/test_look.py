@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from syncline.model.errors import LogBusy, LogDamaged, SynclineError
+from syncline.server import look as look_module
 from syncline.server.look import Look
 
 
@@ -71,6 +72,22 @@ def test_a_look_that_takes_long_is_done_less_often() -> None:
         while (await seeing.now()).report == 1:
             await asyncio.sleep(0.005)
         assert loop.time() - begun > 0.55, "a tenth of a second, and half a second until the next"
+
+    asyncio.run(story())
+
+
+def test_what_was_seen_is_not_kept_for_long_however_long_looking_takes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(look_module, "HTTP_LOOK_KEPT_SECONDS_MAX", 0.05)
+
+    async def story() -> None:
+        loop = asyncio.get_running_loop()
+        asked = Asked()
+        seeing = Look(asked, loop, kept=0.0, share=0.0001)
+        loop.call_later(0.1, asked.may.set)
+        await seeing.now()
+        async with asyncio.timeout(20):
+            while (await seeing.now()).report == 1:
+                await asyncio.sleep(0.005)
 
     asyncio.run(story())
 

@@ -1,19 +1,24 @@
 """The pages over real sockets: what each answers, what is refused and how, and that nothing secret leaves."""
 
+import asyncio
 import json
 import time
+from datetime import timedelta
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
-from tests.unit.observe.reports import copy, peer, proof, status
-from tests.unit.server.space import Space, site
+from tests.unit.observe.reports import Report, copy, peer, proof, status
+from tests.unit.server.space import HERE, Space, site
 
 from syncline.config import secrets
 from syncline.model.errors import LogDamaged, SynclineError
+from syncline.model.limits import HTTP_LOOK_OLD_SECONDS
 from syncline.observe.metrics import FAMILIES
 from syncline.server import pages
+from syncline.server.door import Door
 from syncline.server.exchange import Answer, told
-from syncline.server.pages import PAGES
+from syncline.server.look import Look
+from syncline.server.pages import PAGES, Pages
 
 RED = status(peers={"van": peer(collections={"customers": copy(proof=proof("drift", True, cause="2 rows differed"))})})
 
@@ -61,6 +66,27 @@ def test_a_red_copy_is_no_readiness_and_its_cause_is_named() -> None:
             {"peer": "van", "collection": "customers", "standing": "drift", "why": "2 rows differed"}
         ]
         assert here.get("/healthz").status == 200
+
+
+def test_what_was_seen_long_ago_is_no_readiness() -> None:
+    async def report() -> Report:
+        return status()
+
+    async def incidents() -> list[Report]:
+        return []
+
+    async def story() -> None:
+        here = asyncio.get_running_loop()
+        look = Look(report, here, kept=1000.0)
+        asked = Pages(look, Look(incidents, here), Door(HERE.place, HERE.token))
+        assert (await asked.readiness()).status == 200
+        seen = await look.now()
+        look._seen = seen._replace(moment=seen.moment - timedelta(seconds=HTTP_LOOK_OLD_SECONDS + 1))
+        found = await asked.readiness()
+        assert found.status == 503
+        assert b"the last look at the space was begun 31 s ago" in found.body
+
+    asyncio.run(story())
 
 
 @pytest.mark.parametrize("path", ["/", "/metrics/", "/v1", "/v1/status/x", "/../etc/passwd", "//metrics", "/%6detrics", "*"])
