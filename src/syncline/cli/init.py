@@ -14,7 +14,7 @@ from syncline.cli.naming import as_name, peer_names
 from syncline.cli.options import DEFAULT_CONFIG, Json
 from syncline.cli.render import Screen
 from syncline.config.address import Site, peer_address, sqlite_url
-from syncline.config.propose import Remarks, mapped, propose
+from syncline.config.propose import Remarks, mapped, propose, to_make
 from syncline.config.secrets import show
 from syncline.config.write import write
 from syncline.model.errors import ConfigError, PeerError, Problem, SharedPlace, UsageError
@@ -24,6 +24,7 @@ from syncline.model.words import counted
 from syncline.peers.protocol import Peer
 from syncline.peers.registry import open_peer, schemes
 
+_CREATE = "?create=1"
 _PASSWORD = re.compile(r"://[^/@:]*:(?!\$\{)[^@]+@")
 
 
@@ -71,7 +72,7 @@ def _peers(places: list[str], folder: Path) -> tuple[list[PeerSpec], dict[str, s
     found: dict[str, str] = {}  # absolute address -> as it will be written
     problems: list[Problem] = []
     for place in places:
-        written = place if "://" in place else sqlite_url(_relative(place, folder))
+        written = place if "://" in place else _file_url(place, folder)
         address, wrong = peer_address(written, site)
         problems += wrong
         if address is None:
@@ -85,6 +86,13 @@ def _peers(places: list[str], folder: Path) -> tuple[list[PeerSpec], dict[str, s
     return [PeerSpec(name, found[url]) for name, url in names.items()], names
 
 
+def _file_url(place: str, folder: Path) -> str:
+    """The address of a file; `?create=1` behind its path is the address's, unless a file is named so."""
+    path = place.removesuffix(_CREATE)
+    create = path != place and not os.path.exists(place)
+    return sqlite_url(_relative(path if create else place, folder), create)
+
+
 def _relative(place: str, folder: Path) -> str:
     """A path as the configuration in `folder` says it: relative if it was given so."""
     if os.path.isabs(place):
@@ -96,21 +104,29 @@ def _relative(place: str, folder: Path) -> str:
 
 
 async def _look(urls: dict[str, str]) -> tuple[dict[str, dict[str, Table]], dict[str, list[Problem]]]:
-    """Each peer's tables; and by table what the peers have against synchronising it, in the words of `check`."""
+    """Each peer's tables; and by table what the peers have against synchronising it, in the words of `check`.
+
+    The tables of a peer that is to be created are those that the first run makes there.
+    """
     peers: list[Peer] = []
     tables: dict[str, dict[str, Table]] = {}
+    empty: set[str] = set()
     refused: dict[str, list[Problem]] = {}
     failed: list[PeerError] = []
     try:
         for name, url in urls.items():
             try:
                 peers.append(open_peer(name, url))
-                await peers[-1].connect()
+                if (await peers[-1].connect()).empty:
+                    empty.add(name)
                 tables[name] = await peers[-1].inspect()
             except PeerError as error:
                 failed.append(error)
         if failed:
             raise failed[0] if len(failed) == 1 else ExceptionGroup("these peers cannot be looked at", failed)
+        kinds = {peer.name: peer.features.kind for peer in peers}
+        for name in empty:
+            tables[name] = to_make(tables[one] for one in tables if one not in empty and kinds[one] == kinds[name])
         for table, found in mapped(tables).items():
             if isinstance(found, Collection):
                 refused[table] = [problem for peer in peers for problem in await peer.check([found])]

@@ -8,6 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
+import msgspec
+
 from syncline.config.read import Scalar
 from syncline.config.values import label_of, listed
 from syncline.mapping.fit import advise, orphans
@@ -42,7 +44,25 @@ class Remarks:
 def mapped(tables: Tables) -> dict[str, Collection | list[Problem]]:
     """Every table that some peer has: the collection that it can be, or what stands against it as far as the catalogs tell."""
     names = dict.fromkeys(found for peer in tables.values() for found in peer)
-    return {name: plan(CollectionSpec(name), {peer: found.get(name) for peer, found in tables.items()}) for name in names}
+    return {name: _mapped(name, {peer: found.get(name) for peer, found in tables.items()}) for name in names}
+
+
+def _mapped(name: str, tables: Mapping[str, Table | None]) -> Collection | list[Problem]:
+    found = plan(CollectionSpec(name), tables)
+    if not isinstance(found, Collection):
+        return found
+    makes = [table.makes for table in tables.values() if table is not None and table.makes]
+    return msgspec.structs.replace(found, makes=makes[0]) if makes else found
+
+
+def to_make(models: Iterable[Mapping[str, Table]]) -> dict[str, Table]:
+    """The tables that a peer which is to be created will have: each as the first of others of its kind has it."""
+    made: dict[str, Table] = {}
+    for tables in models:
+        for name, table in tables.items():
+            if table.makes:
+                made.setdefault(name, msgspec.structs.replace(table, triggers=(), rows_estimate=0))
+    return made
 
 
 def propose(

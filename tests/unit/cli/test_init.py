@@ -217,3 +217,39 @@ def test_all_that_can_be_known_is_told_at_once(folder: Path, mistake: bool) -> N
         assert code in syncline("run").output
     refused = syncline("init", "hq.db", "postgresql://x@127.0.0.1:1/x", "mariadb://x@127.0.0.1:1/x?odd=1", "--out", "new.yaml")
     assert {line[:7] for line in refused.stderr.splitlines()} == {"SYN-P02", "SYN-P04"}
+
+
+@pytest.mark.parametrize("place", ["van.db?create=1", "sqlite:///van.db?create=1"])
+def test_a_peer_that_is_to_be_created_gets_the_others_tables(folder: Path, place: str) -> None:
+    (folder / "van.db").unlink()
+    result = syncline("init", "hq.db", place)
+    assert result.exit_code == 0, result.output
+    assert "wrote syncline.yaml: 2 peers, 1 collection" in result.stdout
+    assert load("syncline.yaml").peers["van"].url == f"sqlite:///{folder}/van.db?create=1"
+    assert not (folder / "van.db").exists(), "looking at a peer touches nothing"
+    for verb in ("check", "plan"):
+        assert syncline(verb).exit_code == 0
+    done = syncline("run", "--until-idle")
+    assert done.exit_code == 0, done.output
+    with closing(sqlite3.connect(folder / "van.db")) as made:
+        assert made.execute("SELECT count(*) FROM customers").fetchone() == (0,)
+
+
+def test_what_a_missing_file_is_told_to_be_written_as_can_be_written(folder: Path) -> None:
+    refused = syncline("init", "hq.db", "nope.db")
+    assert refused.exit_code == 2
+    assert "add ?create=1" in refused.stderr
+    assert syncline("init", "hq.db", "nope.db?create=1").exit_code == 0
+
+
+def test_a_file_that_is_named_so_is_that_file(folder: Path) -> None:
+    (folder / "van.db").rename(folder / "van.db?create=1")
+    assert syncline("init", "hq.db", "van.db?create=1").exit_code == 0
+    assert load("syncline.yaml").peers["van"].url == f"sqlite:///{folder}/van.db%3Fcreate=1"
+
+
+def test_where_all_peers_are_to_be_created_there_is_nothing_to_propose(folder: Path) -> None:
+    refused = syncline("init", "a.db?create=1", "b.db?create=1")
+    assert refused.exit_code == 2
+    assert "no table in common" in refused.stderr
+    assert not (folder / "syncline.yaml").exists()
