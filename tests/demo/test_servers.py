@@ -95,7 +95,7 @@ def test_missing_programs_and_drivers_are_told_with_what_installs_them(monkeypat
     told = CliRunner().invoke(app, ["demo", "--with", "mariadb", "--json"])
     assert told.exit_code == 3
     assert json.loads(told.stdout)["error"]["code"] == "SYN-D01"
-    assert json.loads(told.stdout)["error"]["fix"] == "pip install 'pymysql'"
+    assert json.loads(told.stdout)["error"]["fix"] == "from the checkout: pip install -e '.[mysql]'"
 
 
 def test_kinds_are_read_from_a_list_and_strange_ones_refused() -> None:

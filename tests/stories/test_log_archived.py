@@ -340,6 +340,7 @@ def test_what_cannot_be_archived_is_an_error_with_a_fix(
     told = space.verb("archive", str(tmp_path / words[0]), *words[1:], code=2)
     assert said in told.text
     assert "Fix: " in told.text
+    assert not (tmp_path / "new").exists(), "what is refused leaves no folder"
 
 
 def test_without_pyarrow_the_command_that_installs_it_is_told(
@@ -353,5 +354,5 @@ def test_without_pyarrow_the_command_that_installs_it_is_told(
     monkeypatch.setattr("syncline.hub.optional.importlib.import_module", absent)
     for words in (("archive", str(tmp_path / "new")), ("at", "1", "things", "--out", str(tmp_path / "x.parquet"))):
         told = space.verb(*words, code=2)
-        assert "pip install 'syncline[archive]'" in told.text
+        assert "from the checkout: pip install -e '.[archive]'" in told.text
     assert not (tmp_path / "x.parquet").exists()

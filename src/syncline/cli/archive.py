@@ -32,7 +32,7 @@ def archive(
     """
     screen = Screen(as_json)
     path, rest = with_config(words or [], config)
-    (folder,) = exactly(rest, "DIR")
+    (folder,) = exactly("archive", rest, "DIR")
     space = load(path, absent_ok=True)
     if check:
         if since is not None or collection is not None:

@@ -55,7 +55,7 @@ def show(words: IdWords, config: ConfigOption = None, as_json: Json = False) -> 
     """Show one conflict with both images."""
     screen = Screen(as_json)
     path, rest = with_config(words, config)
-    (name,) = exactly(rest, "ID")
+    (name,) = exactly("conflicts show", rest, "ID")
     found = asyncio.run(facade.hub_for(load(path, absent_ok=True)).conflict(name))
     screen.data(found)
     screen.details(found)
@@ -78,7 +78,7 @@ def resolve(
     """
     screen = Screen(as_json)
     path, rest = with_config(words, config)
-    names = rest if len(rest) > 1 else exactly(rest, "ID")
+    names = rest if len(rest) > 1 else exactly("conflicts resolve", rest, "ID")
     values = _pairs(sets or [])
     if (take is None) == (not values):
         raise UsageError("say how to settle it", hint="give either --take PEER or --set FIELD=VALUE")

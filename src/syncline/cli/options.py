@@ -40,16 +40,16 @@ def with_config(words: list[str], config: Path | None) -> tuple[Path, list[str]]
     return DEFAULT_CONFIG, words
 
 
-def exactly(words: list[str], *names: str) -> list[str]:
+def exactly(verb: str, words: list[str], *names: str) -> list[str]:
     """The words, if there are as many as names. Raises UsageError."""
     if len(words) == len(names):
         return words
     found = f"{len(words)} given" if words else "nothing given"
-    raise UsageError(f"this verb needs {' and '.join(names)}", why=found, hint=f"write [CONFIG] {' '.join(names)}")
+    raise UsageError(f"this verb needs {' and '.join(names)}", why=found, hint=f"write {verb} [CONFIG] {' '.join(names)}")
 
 
 def at_most_one(words: list[str], name: str) -> str | None:
     """The only word, or None. Raises UsageError."""
     if len(words) > 1:
-        raise UsageError(f"this verb takes one {name}", why=f"{len(words)} given", hint=f"write [CONFIG] [{name}]")
+        raise UsageError(f"this verb takes one {name}", why=f"{len(words)} given", hint=f"name one {name}, or none")
     return words[0] if words else None

@@ -63,7 +63,7 @@ def retry(
     path, rest = with_config(words or [], config)
     if everything and rest:
         raise UsageError("--all is for no ID", why=f"{len(rest)} given", hint="give IDs, or --all")
-    names = [] if everything else rest if len(rest) > 1 else exactly(rest, "ID")
+    names = [] if everything else rest if len(rest) > 1 else exactly("parked retry", rest, "ID")
     report = asyncio.run(facade.hub_for(load(path, absent_ok=True)).retry_parked(*names))
     screen.data(report)
     tried = names if len(names) == 1 else report.get("retried", [])
@@ -80,7 +80,7 @@ def skip(words: IdWords, config: ConfigOption = None, as_json: Json = False) -> 
     """Give a parked row up at its peer; the peer's own row stands."""
     screen = Screen(as_json)
     path, rest = with_config(words, config)
-    (name,) = exactly(rest, "ID")
+    (name,) = exactly("parked skip", rest, "ID")
     report = asyncio.run(facade.hub_for(load(path, absent_ok=True)).skip_parked(name))
     screen.data(report)
     screen.say(f"{name} is given up", style="green")

@@ -26,7 +26,7 @@ def rename(
     """
     screen = Screen(as_json)
     path, rest = with_config(words or [], config)
-    old, new = exactly(rest, "OLD", "NEW")
+    old, new = exactly("rename", rest, "OLD", "NEW")
     report = asyncio.run(facade.hub_for(space_of(path)).rename(old, new, yes))
     screen.data(report)
     if report.get("renamed"):

@@ -21,7 +21,7 @@ from syncline.hub.repairs import Wish
 from syncline.model.errors import UsageError
 from syncline.model.limits import REPAIR_PLAN_BYTES_MAX, REPAIR_ROWS_MAX
 from syncline.model.value import INT64_MAX
-from syncline.model.words import counted
+from syncline.model.words import counted, plainly
 
 SHOWN_ROWS = 20
 SHOWN_CHARS = 80  # of a value
@@ -98,7 +98,7 @@ def _read(path: Path) -> dict[str, Any]:
         with path.open("rb") as file:
             data = json.loads(file.read(REPAIR_PLAN_BYTES_MAX))
     except (OSError, ValueError) as error:
-        raise UsageError(f"the plan {path} cannot be read", why=str(error), hint="make one with --out FILE") from error
+        raise UsageError(f"the plan {path} cannot be read", why=plainly(error), hint="make one with --out FILE") from error
     try:
         return carried(data)
     except (KeyError, TypeError, AttributeError) as error:
@@ -121,7 +121,7 @@ def _write(path: Path, plan: Report) -> None:
                 file.write(f"{',' if place else ''}\n{json.dumps(row)}")
             file.write("\n]}\n")
     except OSError as error:
-        raise UsageError(f"the plan cannot be written to {path}", why=str(error), hint="name another file") from error
+        raise UsageError(f"the plan cannot be written to {path}", why=plainly(error), hint="name another file") from error
 
 
 def _show(screen: Screen, report: Report) -> None:
@@ -147,8 +147,9 @@ def _show(screen: Screen, report: Report) -> None:
     for one in [] if done else report["refused"]:
         screen.say(f"would be refused: {one['what']}: {one['why']}. Fix: {one['fix']}", style="red")
     if done:
-        travels = "now" if report.get("hub", {}).get("running") else "with the next run"
-        named = f"; repair {done['id']}, it travels {travels}" if done["id"] else ""
+        running = report.get("hub", {}).get("running")
+        travels = "it travels now" if running else "what has not arrived yet travels with the next run"
+        named = f"; repair {done['id']}, {travels}" if done["id"] else ""
         verb = "taken back" if undoes else "repaired"
         screen.say(f"{counted(done['repaired'], 'row')} {verb} through the log{named}", style="cyan")
     elif report.get("equal"):

@@ -52,14 +52,12 @@ def status(
 
 
 def _check(screen: Screen, report: Report) -> Exit:
-    """Only what is red. Where nothing is, nothing is said, but to a person at a terminal."""
+    """Only what is red. Where nothing is, nothing is said."""
     found = red(report)
     screen.data(report | {"red": found})
     for one in found:
         where = " at ".join(filter(None, (one["collection"], one["peer"])))
         screen.say(f"{where or 'hub'}: {one['why']}", style="red")
-    if not found and screen.is_live:
-        screen.say("nothing is red", style="green")
     return Exit.DIFFERENT if found else Exit.OK
 
 
@@ -86,7 +84,8 @@ def show(screen: Screen, report: Report) -> None:
     for name, peer in report.get("peers", {}).items():
         if peer.get("reason"):
             told = " left the space" if peer.get("stage") == "left" else f": {peer.get('state')}:"
-            screen.say(f"{name}{told} {peer['reason']}", style="yellow")
+            alarm = any((found.get("proof") or {}).get("alarm") for found in peer.get("collections", {}).values())
+            screen.say(f"{name}{told} {peer['reason']}", style="red" if alarm else "yellow")
         if peer.get("alarm"):
             screen.say(f"{name}: {peer['alarm']['text']}", style="yellow")
         if peer.get("set_aside"):
@@ -95,6 +94,9 @@ def show(screen: Screen, report: Report) -> None:
         if uncaptured:
             what = counted(uncaptured, "change") + (" or more" if uncaptured >= STATUS_CHANGES_MAX else "")
             screen.say(f"{name}: {what} that no hub has captured yet. Next: syncline run", style="yellow")
+    stages = [peer.get("stage") for peer in report.get("peers", {}).values()]
+    if stages and all(stage == "left" for stage in stages):
+        screen.say("every peer has left: the next run begins anew", style="yellow")
     for one in report.get("waiting_columns", []):
         screen.say(f"{one['where'].get('collection')}: {one['what']}: {one['why']}. Next: {one['fix']}", style="yellow")
     if any(_sum(peer, "parked") for peer in report.get("peers", {}).values()):
@@ -109,14 +111,17 @@ def _show_proofs(screen: Screen, report: Report) -> None:
     for name, peer in report.get("peers", {}).items():
         for collection, found in peer.get("collections", {}).items():
             proof = found.get("proof") or {}
-            if proof.get("cause") and proof["standing"] in TOLD and peer.get("stage") != "left":  # which tells so itself
+            told_below = (
+                proof.get("standing") == "away" and peer.get("reason") and str(peer["reason"]) in str(proof.get("cause"))
+            )
+            if proof.get("cause") and proof["standing"] in TOLD and peer.get("stage") != "left" and not told_below:
                 told.setdefault((collection, f"{proof['standing']}: {proof['cause']}", proof["alarm"]), []).append(name)
     for (collection, text, alarm), names in told.items():
         screen.say(f"{collection} at {', '.join(names)}: {text}", style="red" if alarm else "yellow")
     if report.get("repair_alarm"):
         one = report["repair_alarm"]
         screen.say(f"{one['code']} {one['what']}: {one['why']}. Next: {one['fix']}", style="red")
-    if any(alarm for _, _, alarm in told):
+    if any(found.get("proof", {}).get("standing") == "drift" for found in _copies(report)):
         screen.say("drift and what repairs it: syncline drift", style="red")
 
 
@@ -140,6 +145,10 @@ def _row(peer: str, collection: str, found: Report) -> dict[str, str]:
         "verified": cell(found.get("verified_through")),
         "proof": cell((found.get("proof") or {}).get("standing")),
     }
+
+
+def _copies(report: Report) -> list[Report]:
+    return [found for peer in report.get("peers", {}).values() for found in peer.get("collections", {}).values()]
 
 
 def _sum(peer: Report, field: str) -> int:

@@ -73,12 +73,22 @@ def _show(screen: Screen, report: Report) -> None:
     why = report.get("why_not_compared", {})
     for name in report.get("not_compared", []):
         screen.say(f"{name} was not compared: {why.get(name) or 'it is not live'}. See: syncline status", style="yellow")
-    if report.get("pending"):
-        screen.say(f"{counted(report['pending'], 'row')} under way: not arrived everywhere yet. Verify again", style="yellow")
+    _show_under_way(screen, report)
     if report.get("parked"):
         screen.say(f"{_parked(report)}. See: syncline parked", style="yellow")
     if report.get("repaired"):
         screen.say(f"{counted(report['repaired'], 'row')} repaired through the log", style="cyan")
+
+
+def _show_under_way(screen: Screen, report: Report) -> None:
+    """What has not arrived everywhere. Without a hub it never will: then not patience helps, but a run."""
+    for name, count in report.get("uncaptured", {}).items():
+        screen.say(f"{name}: {counted(count, 'change')} that no hub has captured yet. Next: syncline run", style="yellow")
+    if report.get("pending"):
+        rows = counted(report["pending"], "row")
+        at_rest = "uncaptured" in report
+        then = "not arrived everywhere, and no hub runs. Next: syncline run"
+        screen.say(f"{rows} under way: {then if at_rest else 'not arrived everywhere yet. Verify again'}", style="yellow")
 
 
 def _values(difference: Report) -> dict[str, str]:

@@ -19,7 +19,7 @@ from syncline.demo.board import Board
 from syncline.demo.prove import equal, recorded_losers
 from syncline.demo.stage import NAMES, OFFICES, SQLITE, Stage
 from syncline.hub.space_hub import SpaceHub
-from syncline.model.errors import SynclineError
+from syncline.model.errors import SynclineError, UsageError
 from syncline.model.event import Event
 
 Report = dict[str, Any]
@@ -182,7 +182,7 @@ def run_demo(seconds: float, as_json: bool, keep: Path | None, kinds: tuple[str,
         folder = keep or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="syncline-demo-")))
         folder.mkdir(parents=True, exist_ok=True)
         if any(folder.iterdir()):
-            raise SynclineError("the folder for the demo is not empty", folder=folder, hint="name a new one")
+            raise UsageError("the folder for the demo is not empty", folder=folder, hint="name a new one")
         stage = Stage(folder, seconds, WRITER_RATE, kinds)
         stack.callback(stage.close)
         board = stack.enter_context(Board(Console(stderr=True, quiet=as_json), {one: stage.kind(one) for one in OFFICES}))

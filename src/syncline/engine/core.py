@@ -173,7 +173,10 @@ class Engine:
                     await self._until_woken(session, backoff.seconds())
                 else:
                     session.phase = Phase.BROKEN
-                    self.emit(Event("peer.broken", session.name, detail=_tell(error)))
+                    left = self.state.peer(session.name).stage is Stage.LEFT  # as it was asked to: no fault
+                    self.emit(
+                        Event("peer.left", session.name) if left else Event("peer.broken", session.name, detail=_tell(error))
+                    )
                     await self._until_woken(session)
                     backoff.reset()
 

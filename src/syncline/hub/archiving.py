@@ -83,6 +83,8 @@ class Archiving(Travelling):
         module, place = arrow(), Path(folder)
         names = [collection] if collection is not None else list(self._space.collections)
         async with self.reader() as reader:
+            if since is not None and not (place / MANIFEST).exists():
+                require_within(reader, since)  # what is refused leaves no folder
             with claimed(place):
                 await reader.refresh()  # a run that ended meanwhile may have archived more than this one saw
                 return await self._archive(module, place, names, since, reader)

@@ -13,5 +13,5 @@ def arrow() -> ModuleType:
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] != "pyarrow":
             raise
-        hint = "install it: pip install 'syncline[archive]', or pip install pyarrow"
+        hint = "from the checkout: pip install -e '.[archive]'"
         raise UsageError("Parquet needs pyarrow, which is not installed", why=str(error), hint=hint) from error

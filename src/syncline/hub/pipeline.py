@@ -1,7 +1,8 @@
 """What a comparison knows of the stream: from the running engine, or from the log and the peers when no hub runs."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
 from typing import Protocol
 
 from syncline.compare.explained import Step
@@ -98,10 +99,18 @@ class RestingPipeline:
         self._peers, self._heard = {peer.name: peer for peer in peers}, heard
         self._reached = {peer.name: state.peer(peer.name).position for peer in peers}
         self._written: set[tuple[str, Key]] = set()
+        self._uncaptured: Counter[tuple[str, str]] = Counter()  # changes by peer and collection
 
     def head(self) -> Offset:
         """The offset of the last entry with rows."""
         return self._state.data
+
+    def uncaptured(self, collections: Collection[str]) -> dict[str, int]:
+        """How many changes of these collections each peer has that the log does not; who has none is not named."""
+        found: Counter[str] = Counter()
+        for (peer, collection), count in self._uncaptured.items():
+            found[peer] += count if collection in collections else 0
+        return {peer: count for peer, count in found.items() if count}
 
     async def passed(self, peer: str, position: Position) -> bool:
         """Read on in the peer's own history: what it wrote beyond the log, up to there, is known to be pending."""
@@ -111,8 +120,9 @@ class RestingPipeline:
             return True
         async with closing(self._peers[peer].stream(reached)) as history:
             async for transaction in history:
-                changes = (change for change in transaction.changes if change.collection in self._heard[peer])
+                changes = [change for change in transaction.changes if change.collection in self._heard[peer]]
                 self._written.update((change.collection, change.key) for change in changes)
+                self._uncaptured.update((peer, change.collection) for change in changes)
                 if transaction.position >= end:
                     break
         self._reached[peer] = end

@@ -26,6 +26,7 @@ from syncline.model.errors import CodecError, ProofRefused, UsageError
 from syncline.model.jcs import canonical_json, parsed_json
 from syncline.model.space import Direction, PeerSpec, Space
 from syncline.model.stamp import Offset
+from syncline.model.words import plainly
 from syncline.reconcile.looked import looked
 from syncline.reconcile.report import (
     SCHEMA,
@@ -81,7 +82,7 @@ def signing() -> Any:
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] != "cryptography":
             raise
-        hint = "install it: pip install 'syncline[proof]', or pip install cryptography"
+        hint = "from the checkout: pip install -e '.[proof]'"
         raise UsageError("a signature needs cryptography, which is not installed", why=str(error), hint=hint) from error
 
 
@@ -297,7 +298,7 @@ def _write(path: str, data: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
     except OSError as error:
-        raise UsageError(f"{path} cannot be written", why=str(error), hint="name another file") from error
+        raise UsageError(f"{path} cannot be written", why=plainly(error), hint="name another file") from error
 
 
 def _read(path: str) -> bytes:
@@ -305,7 +306,7 @@ def _read(path: str) -> bytes:
         with open(path, "rb") as file:
             data = file.read(REPORT_BYTES_MAX + 1)
     except (OSError, ValueError) as error:
-        raise UsageError(f"the report {path} cannot be read", why=str(error), hint="name a file that is there") from error
+        raise UsageError(f"the report {path} cannot be read", why=plainly(error), hint="name a file that is there") from error
     if len(data) > REPORT_BYTES_MAX:
         raise ProofRefused(f"{path} is too large for a report", why=f"it has more than {REPORT_BYTES_MAX:,} bytes")
     return data

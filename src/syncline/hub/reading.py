@@ -194,7 +194,8 @@ class Reading:
                     how, began = how_of(wanted), SystemClock().now()
                     results.append(await compare_collection(collection, compared, max(rows), pipeline, emit, how=how))
                     self.at_rest.append(AtRest(results[-1], tuple(found), state.head, began))
-            report = report_verify(results, absent, 0, state)
+            uncaptured = pipeline.uncaptured([one.collection for one in results])
+            report = report_verify(results, absent, 0, state) | {"uncaptured": uncaptured}
             moved = await reader.refresh() != state.head
             return None if moved and not report["equal"] else report
 
@@ -237,6 +238,8 @@ class Reading:
 def why_apart(state: State, name: str) -> str:
     """Why a peer that answers is not compared while no hub runs."""
     stage = state.peers[name].stage if name in state.peers else Stage.NEW
+    if stage is Stage.LEFT and all(one.stage is Stage.LEFT for one in state.peers.values()):
+        return "every peer has left: the next run begins anew"
     if stage is Stage.LEFT:
         return f"it left, {records.how_left(name)}"
     return "it is not the copy that the log knows" if stage is Stage.LIVE else f"it is {stage}"

@@ -133,7 +133,7 @@ class RepairPlan(msgspec.Struct):
 
         Unless `whole`, no more rows than are told field by field.
         """
-        told: Report = {"plan": VERSION, "policy": self.policy.text, "head": self.head, "rows": self.rows, "found": self.found}
+        told: Report = {"plan": VERSION, "policy": self.words, "head": self.head, "rows": self.rows, "found": self.found}
         told |= {"undoes": self.undoes} if self.undoes else {}
         told["collections"] = {part.collection.name: _part_report(part) for part in self.parts if part.planned}
         told["repairs"] = [row for part in self.parts for row in _rows(part, whole=whole)]
@@ -236,13 +236,14 @@ def read_plan(data: Mapping[str, Any]) -> Saved:
             raise UsageError(f"a plan of version {data['plan']!r} cannot be read", hint=hint)
         if data.get("repairs_not_listed") and "marks" not in data:
             raise UsageError("this plan is not whole", hint="name collections, or carry it out at once, with --yes")
-        policy = read_policy(str(data["policy"]))
+        undoes = int(data.get("undoes", 0))
+        policy = RepairPolicy() if undoes else read_policy(str(data["policy"]))
         if policy is None:
             raise UsageError(f"{data['policy']!r} is no policy", hint=hint)
         wanted: dict[str, dict[Key, Mark]] = {}
         for name, rows in carried(data)["marks"].items():
             marks = {decode_row(bytes.fromhex(exact)): Mark(str(stood), str(after)) for exact, stood, after in rows}
             wanted[str(name)] = marks
-        return Saved(policy, int(data.get("undoes", 0)), int(data.get("head", 0)), wanted)
+        return Saved(policy, undoes, int(data.get("head", 0)), wanted)
     except (KeyError, TypeError, ValueError, AttributeError, binascii.Error, CodecError) as error:
         raise UsageError("this is not a plan of a repair", why=f"{type(error).__name__}: {error}", hint=hint) from error

@@ -112,12 +112,13 @@ async def plan_repair(ground: Ground, wish: Wish, emit: Listener) -> Made:
     saved = read_plan(wish.plan) if wish.plan is not None else None
     undo = saved.undoes if saved is not None else wish.undo
     policy = saved.policy if saved is not None else _policy(ground, wish.policy)
-    made = RepairPlan(policy, ground.head, undoes=undo, absent=dict(ground.absent))
+    head = saved.head if saved is not None and saved.head else ground.head
+    made = RepairPlan(policy, head, undoes=undo, absent=dict(ground.absent))
     decide = by_policy(ground.plan, policy)
     if undo:
         async with closing(ground.log.read_notes(undo - 1)) as notes:
-            past = await past_repair(notes, undo)
-        decide = by_memory(past)
+            past, back = await past_repair(notes, undo)
+        decide = by_memory(past, back)
         wanted = _remembered(past, saved, _chosen(ground, wish.collections))
         await _by_keys(ground, wanted, decide, made, await _carried(ground, saved))
     elif saved is not None:

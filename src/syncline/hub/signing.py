@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from syncline.model.errors import ProofRefused, UsageError
+from syncline.model.words import plainly
 
 ALGORITHM: Final = "Ed25519"
 KEY_BYTES_MAX: Final = 65_536  # of a key's file
@@ -59,7 +60,9 @@ def load_key(path: Path) -> SigningKey:
         key = load_pem_private_key(data, password=None)
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:
         hint = f"an {ALGORITHM} key in PEM without a password; make one with: openssl genpkey -algorithm ed25519"
-        raise UsageError(f"{path} holds no key that can be used", why=str(error), hint=hint) from error
+        raise UsageError(
+            f"{path} holds no key that can be used", why="it is not PEM, is damaged, or has a password", hint=hint
+        ) from error
     if not isinstance(key, Ed25519PrivateKey):
         why = f"it is of the kind {type(key).__name__.removesuffix('PrivateKey').strip('_')}"
         raise UsageError(f"the key {path} is not one of {ALGORITHM}", why=why, hint="openssl genpkey -algorithm ed25519")
@@ -76,7 +79,7 @@ def key_beside(log: str) -> SigningKey:
     except FileExistsError:
         return load_key(path)
     except OSError as error:
-        raise UsageError(f"no key can be made at {path}", why=str(error), hint="name one with --key FILE") from error
+        raise UsageError(f"no key can be made at {path}", why=plainly(error), hint="name one with --key FILE") from error
     with open(handle, "wb") as file:
         file.write(text)
         file.flush()
@@ -96,7 +99,9 @@ def public_key(text: str) -> bytes:
     try:
         found = load_pem_public_key(data)
     except (ValueError, UnsupportedAlgorithm) as error:
-        raise UsageError(f"{text} holds no public key", why=str(error), hint="give the base64 or PEM of it") from error
+        raise UsageError(
+            f"{text} holds no public key", why="it is neither base64 nor PEM of one", hint="give the base64 or PEM of it"
+        ) from error
     if not isinstance(found, Ed25519PublicKey):
         raise UsageError(f"the public key {text} is not one of {ALGORITHM}", hint="give the one that 'syncline proof' told")
     return found.public_bytes(Encoding.Raw, PublicFormat.Raw)
@@ -124,4 +129,4 @@ def _read(path: Path) -> bytes:
         with path.open("rb") as file:
             return file.read(KEY_BYTES_MAX)
     except (OSError, ValueError) as error:
-        raise UsageError(f"the key {path} cannot be read", why=str(error), hint="name a file that is there") from error
+        raise UsageError(f"the key {path} cannot be read", why=plainly(error), hint="name a file that is there") from error

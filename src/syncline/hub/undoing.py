@@ -1,6 +1,6 @@
 """Past repairs, as the log still has them; and what takes one of them back."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 import msgspec
@@ -70,24 +70,24 @@ class Past(msgspec.Struct):
 
 
 async def past_repairs(notes: AsyncIterator[tuple[Entry, ...]], only: Offset = 0) -> list[Past]:
-    """The repairs of which the log still has entries, oldest first; `only`: that one."""
+    """The repairs of which the log still has entries, oldest first; `only`: that one, and what took it back."""
     found: dict[Offset, Past] = {}
     async for entries in notes:
         for entry in entries:
             body = entry.body or {}
-            if entry.kind is Kind.SETTLE and "stood" in body and only in (0, body["id"]):
+            if entry.kind is Kind.SETTLE and "stood" in body and only in (0, body["id"], body.get("undoes")):
                 id = body["id"]
                 past = found.setdefault(id, Past(id, entry.time, body["policy"], body.get("undoes", 0), body.get("by", "")))
                 past.take(entry)
     return list(found.values())
 
 
-async def past_repair(notes: AsyncIterator[tuple[Entry, ...]], id: Offset) -> Past:
-    """One repair. Raises UsageError if the log has none of that id."""
-    found = await past_repairs(notes, id)
-    if not found:
+async def past_repair(notes: AsyncIterator[tuple[Entry, ...]], id: Offset) -> tuple[Past, list[Past]]:
+    """One repair, and those that took it back. Raises UsageError if the log has none of that id."""
+    found = {one.id: one for one in await past_repairs(notes, id)}
+    if id not in found:
         raise UsageError(f"there is no repair {id}", hint="see 'syncline repair --list'; the log may have let go of it")
-    return found[0]
+    return found.pop(id), list(found.values())
 
 
 def list_report(found: list[Past]) -> list[Report]:
@@ -96,11 +96,14 @@ def list_report(found: list[Past]) -> list[Report]:
     return [one.report() | {"undone_by": undone.get(one.id)} for one in found]
 
 
-def by_memory(past: Past) -> Decide:
-    """What takes this repair back, for rows that nobody changed since."""
+def by_memory(past: Past, back: Sequence[Past] = ()) -> Decide:
+    """What takes this repair back, for rows that nobody changed since. `back`: the repairs that took it back already."""
 
     def decide(collection: Collection, key: Key, rows: Rows, told: Told | None) -> Outcome:
         memory = past.keys[collection.name][key]
+        undone = next((one.id for one in back if told is not None and told.offset in one.offsets), 0)
+        if undone:
+            return leave(key, rows, f"it was taken back already, by repair {undone}", idle=True)
         if told is None or told.offset not in past.offsets:
             return leave(key, rows, "it was changed since the repair")
         for peer, row in rows.items():

@@ -1,8 +1,9 @@
-"""Numbers in sentences: plurals, sizes, times.
+"""Numbers in sentences: plurals, sizes, times; and why a file cannot be used.
 
 The one place that knows how they are written.
 """
 
+import json
 from datetime import UTC, datetime, timedelta
 
 
@@ -30,3 +31,12 @@ def lasted(seconds: float) -> str:
 def told_time(micros: int) -> str:
     """A moment to the second, in UTC: 2026-01-31 12:00:00 UTC."""
     return f"{datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=micros):%Y-%m-%d %H:%M:%S} UTC"
+
+
+def plainly(error: Exception) -> str:
+    """Why a file cannot be read or written, without a programming language's words."""
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror[0].lower() + error.strerror[1:]
+    if isinstance(error, json.JSONDecodeError):
+        return f"it is not JSON (line {error.lineno}, column {error.colno})"
+    return "it is not text" if isinstance(error, UnicodeError) else str(error)

@@ -28,6 +28,6 @@ def opened(served: Served) -> AbstractContextManager[Listening]:
         missing = _NEEDED.get((error.name or "").partition(".")[0])
         if missing is None:
             raise
-        hint = f"install it: pip install 'syncline[http]', or pip install {missing}"
+        hint = "from the checkout: pip install -e '.[http]'"
         raise UsageError(f"HTTP needs {missing}, which is not installed", why=str(error), hint=hint) from error
     return cast(AbstractContextManager[Listening], module.opened(served))

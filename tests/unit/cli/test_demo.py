@@ -30,3 +30,11 @@ def test_rules_are_words_and_what_is_empty_or_gone_is_left_out(monkeypatch: pyte
     told = shown(monkeypatch, lost=1, lost_details=["a value is lost: x"], folder=str(tmp_path))
     assert "a value is lost: x" in told
     assert str(tmp_path) in told
+
+
+def test_a_folder_with_something_in_it_is_refused_before_anything_is_made(tmp_path: Path) -> None:
+    (tmp_path / "mine.txt").write_text("mine", encoding="utf-8")
+    told = CliRunner().invoke(app, ["demo", "--keep", str(tmp_path)])
+    assert told.exit_code == 2
+    assert told.stderr.startswith("SYN-U01: the folder for the demo is not empty")
+    assert [one.name for one in tmp_path.iterdir()] == ["mine.txt"]

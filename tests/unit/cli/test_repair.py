@@ -68,14 +68,16 @@ def test_a_plan_is_told_by_direction_and_its_rows_field_by_field(hub: FakeHub) -
     assert answer("repair", code=1) == PLANNED
 
 
-@pytest.mark.parametrize(("running", "when"), [(True, "now"), (False, "with the next run")])
+@pytest.mark.parametrize(
+    ("running", "when"), [(True, "it travels now"), (False, "what has not arrived yet travels with the next run")]
+)
 def test_what_was_done_is_told_with_the_repairs_id(hub: FakeHub, running: bool, when: str) -> None:
     left = [{"collection": "customers", "key": [4], "why": "its copies changed"}]
     done = {"id": "820", "repaired": 3, "left": left}
     hub.answers["repair"] = {**PLANNED, "done": done, "refused": [], "hub": {"running": running}}
     result = syncline("repair", "--yes")
     assert result.exit_code == 1
-    assert f"3 rows repaired through the log; repair 820, it travels {when}" in result.stdout
+    assert f"3 rows repaired through the log; repair 820, {when}" in result.stdout
     assert "left as it is: customers [4]: its copies changed" in result.stdout
     assert "nothing was changed" not in result.stdout
     hub.answers["repair"] = {**PLANNED, "done": {**done, "left": []}, "equal": True}

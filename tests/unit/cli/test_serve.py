@@ -64,5 +64,5 @@ def test_without_its_libraries_only_http_is_missing(hub: FakeHub, monkeypatch: p
     monkeypatch.setattr(importlib, "import_module", without)
     told = syncline("run", "--listen", "127.0.0.1:0")
     assert told.exit_code == 2
-    assert "pip install 'syncline[http]'" in told.stderr
+    assert "from the checkout: pip install -e '.[http]'" in told.stderr
     assert syncline("run").exit_code == 0

@@ -312,7 +312,7 @@ USAGE: tuple[tuple[str, str], ...] = (
     ("replay --from 2 --to mars", "use one of: hq, van"),
     ("replay --to van", "this verb needs --from OFFSET. Fix: write replay [CONFIG] --from OFFSET --to PEER"),
     ("replay", "this verb needs --from OFFSET and --to PEER."),
-    ("archive", "this verb needs DIR: nothing given. Fix: write [CONFIG] DIR"),
+    ("archive", "this verb needs DIR: nothing given. Fix: write archive [CONFIG] DIR"),
     ("history", "this verb needs COLLECTION and KEY. Fix: write history"),
     ("rename van", "this verb needs OLD and NEW: 1 given"),
     ("rename", "this verb needs OLD and NEW: nothing given"),

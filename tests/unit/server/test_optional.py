@@ -18,7 +18,7 @@ def test_what_is_missing_is_told_with_what_installs_it(monkeypatch: pytest.Monke
     monkeypatch.setitem(sys.modules, module, None)
     with pytest.raises(UsageError, match=f"HTTP needs {name}") as caught, opened(HERE):
         pass
-    assert "pip install 'syncline[http]'" in caught.value.hint
+    assert "from the checkout: pip install -e '.[http]'" in caught.value.hint
 
 
 def test_the_command_line_imports_none_of_it_before_it_is_wanted() -> None:

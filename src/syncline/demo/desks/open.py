@@ -9,7 +9,7 @@ from syncline.demo.desks.desk import Desk, Dialect
 from syncline.model.errors import NotInstalled
 
 KINDS: Final = {"sqlite": "sqlite", "postgresql": "postgres", "mariadb": "mariadb"}  # scheme -> module
-DRIVERS: Final = {"postgres": "psycopg[binary]", "mariadb": "pymysql"}
+EXTRAS: Final = {"postgres": "postgres", "mariadb": "mysql"}  # the extra with the driver of each kind
 
 
 @cache
@@ -19,8 +19,8 @@ def dialect(scheme: str) -> Dialect:
     try:
         return cast(Dialect, EntryPoint(scheme, f"syncline.demo.desks.{kind}:DIALECT", "").load())
     except ImportError as error:
-        what = f"the driver for {kind} is not installed"
-        raise NotInstalled(what, why=str(error), hint=f"pip install '{DRIVERS.get(kind, kind)}'") from error
+        what, extra = f"the driver for {kind} is not installed", EXTRAS.get(kind, kind)
+        raise NotInstalled(what, why=str(error), hint=f"from the checkout: pip install -e '.[{extra}]'") from error
 
 
 def address_of(place: Path | str) -> str:

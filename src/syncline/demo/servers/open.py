@@ -3,7 +3,7 @@
 from importlib.metadata import EntryPoint
 from typing import Final, cast
 
-from syncline.demo.desks.open import DRIVERS
+from syncline.demo.desks.open import EXTRAS
 from syncline.demo.servers.process import ServerProcess
 from syncline.model.errors import NotInstalled
 
@@ -16,5 +16,5 @@ def make_server(kind: str) -> ServerProcess:
         made = cast(type[ServerProcess], EntryPoint(kind, f"syncline.demo.servers.{kind}:{KINDS[kind]}", "").load())
     except ImportError as error:
         what = f"the driver for {kind} is not installed"
-        raise NotInstalled(what, why=str(error), hint=f"pip install '{DRIVERS[kind]}'") from error
+        raise NotInstalled(what, why=str(error), hint=f"from the checkout: pip install -e '.[{EXTRAS[kind]}]'") from error
     return made()
