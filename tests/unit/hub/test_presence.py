@@ -6,8 +6,10 @@ from tests.unit.hub.proofs import is_proven, proving, standing
 from tests.unit.hub.verbs import contended
 
 from syncline.engine.session import Phase
+from syncline.hub.moments import when
 from syncline.hub.standing import Standing
 from syncline.model.errors import LogFull
+from syncline.model.space import VerifySettings
 
 LIVE = (Standing.IN_SYNC, False)
 
@@ -52,6 +54,28 @@ def test_p17_a_peer_that_is_tried_again_is_away_however_often_it_is_connecting()
             await stand.live("r")
             await stand.until(is_proven(stand, *"pqr"), "proven again", 60.0)
             assert (standing(verbs, "r")["standing"], standing(verbs, "r")["alarm"]) == LIVE
+
+    stand.run(story())
+
+
+def test_p17_every_row_was_compared_when_the_comparison_began_and_not_when_it_ended() -> None:
+    """Its first rows are as of then, however long it takes."""
+    stand = contended()
+
+    async def story() -> None:
+        async with proving(stand, VerifySettings(every=10.0, full=5000.0, budget=1.0)) as verbs:
+            await stand.until(is_proven(stand, *"pqr"), "proven")
+            stand.doors["q"].hold("digests")
+            begun = stand.clock.now()
+            comparing = asyncio.get_running_loop().create_task(verbs.proving._full("items"))
+            await asyncio.sleep(500.0)
+            stand.doors["q"].let("digests")
+            await comparing
+            known = stand.engine.state.proofs.of("items")
+            assert known.full is not None
+            assert begun <= known.fulls["q"] == known.full.began <= begun + 60 * 10**6
+            assert known.full.time >= begun + 500 * 10**6
+            assert standing(verbs)["full_at"] == when(known.fulls["q"])
 
     stand.run(story())
 

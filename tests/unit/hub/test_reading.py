@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from syncline.config.load import load
+from syncline.engine.clock import SystemClock
 from syncline.hub import at_rest
 from syncline.hub.present import away_now
 from syncline.hub.reading import Reading
@@ -36,6 +37,9 @@ def test_a_hub_that_comes_meanwhile_makes_no_false_alarm(tmp_path: Path, monkeyp
     async def story() -> None:
         hub = SpaceHub(space)
         await hub.run(True, quiet, asyncio.Event())
+        before, reading = SystemClock().now(), Reading(space)
+        assert await reading.compare(quiet) is not None
+        assert [before <= one.began <= SystemClock().now() for one in reading.at_rest] == [True]
         at_once = await Reading(space).status()
         assert [one["collections"]["t"]["uncaptured"] for one in at_once["peers"].values()] == [0, 0]
 
