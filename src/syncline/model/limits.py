@@ -140,7 +140,7 @@ ARCHIVE_GROUP_ROWS: Final = 5_000  # held in memory, or one entry
 # HTTP: what others may take of a hub's process
 HTTP_CONNECTIONS_MAX: Final = 32  # at once; others wait in the system's queue
 HTTP_BACKLOG_CONNECTIONS_MAX: Final = 64  # of that queue
-HTTP_TURNS_PER_SECOND_MAX: Final = 50  # connections accepted plus requests answered, in the long run
+HTTP_TURNS_PER_SECOND_MAX: Final = 50  # of each, in the long run: connections, requests with the token, others
 HTTP_TURNS_MAX: Final = 100  # at once, after a pause
 HTTP_REQUESTS_PER_CONNECTION_MAX: Final = 1_000
 HTTP_HEAD_BYTES_MAX: Final = 16 * 1024  # of a request's line and headers

@@ -36,6 +36,10 @@ class Door:
         hint = f"ask for http://{LOCAL}, or give the hub a token: serve: {{token: ...}}"
         return refused(HTTPStatus.MISDIRECTED_REQUEST, "this request was meant for another host", why, hint)
 
+    def knows(self, request: Request) -> bool:
+        """Whether a request has what this door asks for, also where the page it asks for is open to everybody."""
+        return self._has_token(request) if self._token else self._is_meant(request.headers.get(b"host", b""))
+
     def _has_token(self, request: Request) -> bool:
         found = _BEARER.fullmatch(request.headers.get(b"authorization", b""))
         return found is not None and hmac.compare_digest(found[1], self._token)

@@ -2,13 +2,14 @@
 
 A thread, so that what clients do, and what answering them costs, is not done in the hub's loop; and bounds on all of it, since
 files and processor time are shared: connections are counted before TLS is agreed on, and turns are taken by everybody.
+Those whom the door does not know have turns of their own, so that they take none from those who have the token.
 """
 
 import asyncio
 import socket
 import ssl
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import Future
 from contextlib import asynccontextmanager, contextmanager, suppress
 from functools import partial
@@ -17,10 +18,13 @@ from syncline.config.serving import LOCAL, Place, Served
 from syncline.model import limits
 from syncline.model.errors import UsageError
 from syncline.server.door import Door
+from syncline.server.exchange import Request
 from syncline.server.look import Look
 from syncline.server.pages import Hub, Pages
 from syncline.server.talk import Answering, Talk
 from syncline.server.turns import Turns
+
+Knowing = Callable[[Request], bool]
 
 
 @contextmanager
@@ -88,8 +92,9 @@ class Listening:
         """Answer while the body runs; the hub is asked in the body's own loop."""
         home = asyncio.get_running_loop()
         begun: Future[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = Future()
-        pages = Pages(Look(hub.status, home), Look(hub.drift, home), Door(self._served.place, self._served.token))
-        work = partial(asyncio.run, self._until_stopped(begun, pages.answer))
+        door = Door(self._served.place, self._served.token)
+        pages = Pages(Look(hub.status, home), Look(hub.drift, home), door)
+        work = partial(asyncio.run, self._until_stopped(begun, pages.answer, door.knows))
         thread = threading.Thread(target=work, name="syncline-http", daemon=True)
         thread.start()
         loop, stop = await asyncio.wrap_future(begun)
@@ -100,10 +105,12 @@ class Listening:
                 loop.call_soon_threadsafe(stop.set)
             await asyncio.to_thread(thread.join, limits.HTTP_STOP_SECONDS_MAX)
 
-    async def _until_stopped(self, begun: "Future[tuple[asyncio.AbstractEventLoop, asyncio.Event]]", answer: Answering) -> None:
+    async def _until_stopped(
+        self, begun: "Future[tuple[asyncio.AbstractEventLoop, asyncio.Event]]", answer: Answering, knows: Knowing
+    ) -> None:
         """The thread's work."""
         stop = asyncio.Event()
-        clients = Clients(self._bound, self._tls, answer)
+        clients = Clients(self._bound, self._tls, answer, knows)
         serving = asyncio.create_task(clients.serve())
         begun.set_result((asyncio.get_running_loop(), stop))
         await stop.wait()
@@ -113,19 +120,21 @@ class Listening:
 
 
 class Clients:
-    """Those who are connected, and those who come. `connections`: how many at once."""
+    """Those who are connected, and those who come. `knows`: whether a request is no stranger's. `connections`: at once."""
 
     def __init__(
         self,
         bound: socket.socket,
         tls: ssl.SSLContext | None,
         answer: Answering,
+        knows: Knowing,
         *,
         connections: int = limits.HTTP_CONNECTIONS_MAX,
         seconds: float = limits.HTTP_REQUEST_SECONDS_MAX,
     ) -> None:
-        self._bound, self._tls, self._answer, self._seconds = bound, tls, answer, seconds
-        self._turns = Turns(asyncio.get_running_loop().time)
+        self._bound, self._tls, self._answer, self._knows, self._seconds = bound, tls, answer, knows, seconds
+        clock = asyncio.get_running_loop().time
+        self.comers, self.known, self.strangers = Turns(clock), Turns(clock), Turns(clock)
         self._free = asyncio.Semaphore(connections)
         self._talks: set[asyncio.Task[None]] = set()
 
@@ -134,7 +143,7 @@ class Clients:
         loop = asyncio.get_running_loop()
         while True:
             await self._free.acquire()
-            await self._turns.take()
+            await self.comers.take()
             try:
                 connection, _ = await loop.sock_accept(self._bound)
             except OSError:  # it is gone again, or the process has no files left
@@ -144,6 +153,9 @@ class Clients:
             talk = asyncio.create_task(self._meet(connection))
             self._talks.add(talk)
             talk.add_done_callback(self._left)
+
+    def _turns(self, request: Request) -> Turns:
+        return self.known if self._knows(request) else self.strangers
 
     def _left(self, talk: asyncio.Task[None]) -> None:
         self._talks.discard(talk)

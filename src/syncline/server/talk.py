@@ -17,18 +17,22 @@ from syncline.server.exchange import Answer, Request, refused
 from syncline.server.turns import Turns
 
 Answering = Callable[[Request], Awaitable[Answer]]
+Waiting = Callable[[Request], Turns]
 _ALWAYS: Final = (("Cache-Control", "no-store"), ("X-Content-Type-Options", "nosniff"))
 
 
 class Talk:
-    """What is said over one connection. `seconds`: from the end of one answer until the next one is taken."""
+    """What is said over one connection. `turns`: which of them a request waits for.
+
+    `seconds`: from the end of one answer until the next one is taken.
+    """
 
     def __init__(
         self,
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
         answer: Answering,
-        turns: Turns,
+        turns: Waiting,
         *,
         seconds: float = limits.HTTP_REQUEST_SECONDS_MAX,
     ) -> None:
@@ -52,8 +56,8 @@ class Talk:
             if not isinstance(asked, h11.Request):  # the connection was closed
                 return False
             method = asked.method.decode("ascii")
-            await self._turns.take()
             request = Request(method, asked.target.decode("ascii"), dict(asked.headers))
+            await self._turns(request).take()
             has_body = not isinstance(self._wire.next_event(), h11.EndOfMessage)
             answer = await self._answer(request)
         except h11.RemoteProtocolError as error:

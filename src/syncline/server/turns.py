@@ -1,4 +1,4 @@
-"""Turns: how often anything is done for clients, all of them together. Beyond that they wait; the hub does not."""
+"""Turns: how often one thing is done for clients, all of them together. Beyond that they wait; the hub does not."""
 
 import asyncio
 from collections.abc import Callable
@@ -21,4 +21,8 @@ class Turns:
         self._left = min(self._most, self._left + (now - self._at) * self._per_second) - 1
         self._at = now
         if self._left < 0:
-            await asyncio.sleep(-self._left / self._per_second)
+            try:
+                await asyncio.sleep(-self._left / self._per_second)
+            except asyncio.CancelledError:
+                self._left += 1  # it was not used
+                raise

@@ -60,6 +60,15 @@ def test_a_token_lets_in_and_nothing_else_does() -> None:
     assert asks(door, "/v1/status", Host="localhost") == 401
 
 
+def test_who_asks_for_an_open_page_is_not_known_by_it() -> None:
+    door = Door(Place("0.0.0.0", 80), TOKEN)
+    token = b"Bearer " + TOKEN.encode()
+    assert not door.knows(Request("GET", "/healthz", {b"host": b"localhost"}))
+    assert door.knows(Request("GET", "/healthz", {b"host": b"hub.example", b"authorization": token}))
+    assert Door(HERE, "").knows(Request("GET", "/metrics", {b"host": b"localhost"}))
+    assert not Door(HERE, "").knows(Request("GET", "/metrics", {b"host": b"evil.example"}))
+
+
 def test_that_somebody_is_here_is_told_without_a_token() -> None:
     door = Door(Place("0.0.0.0", 80), TOKEN)
     assert asks(door, "/healthz", Host="hub.example") == 200

@@ -139,13 +139,18 @@ async def answer(request: Request) -> Answer:
     return told("x" * 50_000_000) if request.target == "/long" else told({"target": request.target})
 
 
+def knows(request: Request) -> bool:
+    """Whether it is no stranger's."""
+    return b"authorization" in request.headers
+
+
 def clients(story: Story, connections: int = 4, seconds: float = 20.0, tls: ssl.SSLContext | None = None) -> None:
     """Run a story beside clients that are served, at a port."""
 
     async def run() -> None:
         with socket.create_server(("127.0.0.1", 0)) as bound:
             bound.setblocking(False)
-            served = Clients(bound, tls, answer, connections=connections, seconds=seconds)
+            served = Clients(bound, tls, answer, knows, connections=connections, seconds=seconds)
             serving = asyncio.create_task(served.serve())
             try:
                 async with asyncio.timeout(60):
@@ -209,6 +214,25 @@ def test_what_is_no_request_is_told_so_and_the_connection_ends(request_: bytes, 
     clients(story)
 
 
+def test_strangers_take_no_turns_from_those_who_are_known() -> None:
+    async def story(port: int, served: Clients) -> None:
+        served.strangers = Turns(asyncio.get_running_loop().time, per_second=0.001, most=1)
+        await served.strangers.take()  # none is left
+        crowd = [await asyncio.open_connection("127.0.0.1", port) for _ in range(3)]
+        for _, writer in crowd:
+            writer.write(GOOD)
+        answers = [asyncio.create_task(reader.read(1)) for reader, _ in crowd]
+        known = GOOD[:-2] + b"Authorization: Bearer it\r\n\r\n"
+        text = await said(port, known * 10 + known[:-2] + b"Connection: close\r\n\r\n")
+        assert text.count(b"HTTP/1.1 200 OK") == 11
+        assert not any(one.done() for one in answers), "they wait for turns of their own"
+        for _, writer in crowd:
+            writer.transport.abort()
+        await asyncio.gather(*answers, return_exceptions=True)
+
+    clients(story)
+
+
 def test_a_body_is_not_read_and_the_answer_arrives_all_the_same() -> None:
     async def story(port: int, _: Clients) -> None:
         head = b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000000000\r\n\r\n"
@@ -230,7 +254,7 @@ def test_an_answer_is_not_taken_back_while_its_reader_pauses(monkeypatch: pytest
         ours, theirs = socket.socketpair()
         ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
         reader, writer = await asyncio.open_connection(sock=ours)
-        talk = asyncio.create_task(Talk(reader, writer, long, Turns(loop.time)).run())
+        talk = asyncio.create_task(Talk(reader, writer, long, lambda _: Turns(loop.time)).run())
         theirs.setblocking(False)
         await loop.sock_sendall(theirs, GOOD[:-2] + b"Connection: close\r\n\r\n")
         await asyncio.sleep(0.5)  # longer than a connection may take to end

@@ -37,3 +37,17 @@ def test_turns_come_back_with_time_and_are_not_saved_up_for_ever() -> None:
         waiting.cancel()
 
     asyncio.run(story())
+
+
+def test_who_goes_before_its_turn_gives_it_back() -> None:
+    async def story() -> None:
+        turns = Turns(lambda: 0.0, per_second=1, most=1)
+        await turns.take()
+        gone = [asyncio.create_task(turns.take()) for _ in range(1000)]
+        await asyncio.sleep(0)
+        for one in gone:
+            one.cancel()
+        await asyncio.gather(*gone, return_exceptions=True)
+        await asyncio.wait_for(turns.take(), 10)  # a second, and not a thousand
+
+    asyncio.run(story())
