@@ -121,7 +121,7 @@ def _show_proofs(screen: Screen, report: Report) -> None:
     if report.get("repair_alarm"):
         one = report["repair_alarm"]
         screen.say(f"{one['code']} {one['what']}: {one['why']}. Next: {one['fix']}", style="red")
-    if any(found.get("proof", {}).get("standing") == "drift" for found in _copies(report)):
+    if any((found.get("proof") or {}).get("standing") == "drift" for found in _copies(report)):
         screen.say("drift and what repairs it: syncline drift", style="red")
 
 
