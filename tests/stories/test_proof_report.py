@@ -49,7 +49,7 @@ def test_p17_a_report_says_equal_then_drift_then_how_it_ended(make: MakeSpace) -
     assert (first["standing"], first["key_made"]) == ("in sync", str(space.folder / "story.log.db.proof-key.pem"))
     assert _standings(first) == dict.fromkeys(space.peers, "in sync")
     part = first["report"]["collections"]["customers"]
-    assert (part["full"]["result"], part["full"]["rows"], part["full"]["algorithm"]) == ("equal", 50, "sha256")
+    assert (part["full"]["result"], part["full"]["rows"], part["full"]["algorithm"]) == ("equal", 50, "chain")
     assert (part["columns"][:2], part["through"], bool(part["through_at"])) == (["id", "name"], part["full"]["start"], True)
 
     _drift(space)

@@ -195,7 +195,7 @@ def test_without_cryptography_the_fix_is_told(monkeypatch: pytest.MonkeyPatch) -
         raise ModuleNotFoundError("No module named 'cryptography'", name="cryptography.exceptions")
 
     monkeypatch.setattr("importlib.import_module", absent)
-    with pytest.raises(UsageError, match=r"syncline\[proof\]"):
+    with pytest.raises(UsageError, match=r"pip install -e '.\[proof\]'"):
         needed()
 
 
