@@ -98,6 +98,7 @@ def mixed_pair(rows: int) -> Iterator[Setting]:
         made.settle()
         with made.postgres.connect(made.names[0]) as connection:
             connection.execute("CHECKPOINT")
+            connection.execute("ANALYZE customers")
         made.settle()
         names = ("postgres", "maria")
         urls = (made.postgres.url(made.names[0]), made.mariadb.url(made.names[1]).replace("mariadb://", "mysql://"))

@@ -191,7 +191,12 @@ async def digests_of(
         ]
     if params is None:
         return [Digest(0, 0)] * len(groups)
-    joined = f"FROM unnest({arrays}) AS k(g, {', '.join(names)}) JOIN {table(source)} ON {escaped(' AND '.join(matches))}"
+    same = escaped(" AND ".join(matches))
+    if await is_indexed(connection, source):  # each key is looked up: for many the server would rather read the whole table
+        found = f"CROSS JOIN LATERAL (SELECT * FROM {table(source)} WHERE {same} OFFSET 0) AS t"
+    else:
+        found = f"JOIN {table(source)} ON {same}"
+    joined = f"FROM unnest({arrays}) AS k(g, {', '.join(names)}) {found}"
     rows, hashed = _rows(source, collection, way.each, "k.g", joined)
     return _parts(len(groups), await _fetch(connection, f"SELECT g, {_sums(hashed)} FROM ({rows}) AS h GROUP BY g", params))
 
