@@ -128,19 +128,20 @@ def _chained(
             if rows and total is None:
                 return None
             found.append(Digest(rows, int(total or 0)))
+        ((warnings,),) = read(connection, "SELECT @@warning_count")
+        if int(warnings or 0):
+            return None
     return found
 
 
 def _chain(text: str, way: Way, tail: bytes) -> bytes:
-    """A query for how many rows there are, and the digest of all their texts; NULL where they were cut.
+    """A query for how many rows there are, and the digest of all their texts; the server warns where these were cut.
 
     The rows of a range stand in the primary key's order and are read so. Were they not, the digest would be another one.
     """
-    hashed = f"SHA2(CONCAT({quoted(way.salt).decode()}, texts), 256)"
-    cut = "OCTET_LENGTH(texts) >= LEAST(@@group_concat_max_len, @@max_allowed_packet) - 4"
-    total = f"IF({cut}, NULL, CONV(LEFT({hashed}, {2 * HASH_BYTES}), 16, 10))"
-    inner = f"SELECT COUNT(*) AS number, GROUP_CONCAT(CONCAT_WS('', {text}) SEPARATOR '') AS texts FROM "
-    return f"SELECT number, {total} FROM (".encode() + inner.encode() + tail + b") AS together"
+    texts = f"GROUP_CONCAT(CONCAT_WS('', {text}) SEPARATOR '')"
+    hashed = f"SHA2(CONCAT({quoted(way.salt).decode()}, {texts}), 256)"
+    return f"SELECT COUNT(*), CONV(LEFT({hashed}, {2 * HASH_BYTES}), 16, 10) FROM ".encode() + tail
 
 
 def _is_scanned(source: Source) -> bool:
