@@ -7,6 +7,8 @@ import sys
 INTERRUPTED = """
 import os, signal, sys
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # whoever runs tests in the background has it ignored
+
 class Ctrl:
     def find_spec(self, name, path=None, target=None):
         if name == "syncline.cli.main":
