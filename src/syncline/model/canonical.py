@@ -214,12 +214,6 @@ def _texts(columns: Sequence[Written], way: Way) -> list[bytes]:
     return together if len(together) == len(rows) else [row.encode(errors="surrogatepass") for row in rows]
 
 
-def digest_columns(columns: Sequence[Sequence[Value]], classes: Sequence[Class], way: Way) -> list[int]:
-    """The digest of each row of these columns."""
-    texts = _texts([written(column, kind) for column, kind in zip(columns, classes, strict=True)], way)
-    return [int.from_bytes(sha256(text).digest()[:HASH_BYTES]) for text in texts]
-
-
 def total_written(columns: Sequence[Written], way: Way) -> int:
     """The sum of the digests of all rows of these columns, of which there is at least one."""
     texts = _texts(columns, way)
@@ -259,7 +253,9 @@ class Total:
 
 def digest_rows(rows: Sequence[Row], classes: Sequence[Class], way: Way) -> list[int]:
     """The digest of each row."""
-    return digest_columns(list(zip(*(pad(row, len(classes)) for row in rows), strict=True)), classes, way) if rows else []
+    columns = zip(*(pad(row, len(classes)) for row in rows), strict=True)
+    texts = _texts([written(column, kind) for column, kind in zip(columns, classes, strict=True)], way) if rows else []
+    return [int.from_bytes(sha256(text).digest()[:HASH_BYTES]) for text in texts]
 
 
 def total_of(digests: Iterable[int]) -> int:

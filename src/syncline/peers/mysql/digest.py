@@ -46,8 +46,8 @@ def sample(connection: Connection, algorithm: str = SHA256) -> str:
     """What this server makes of the sample row, as hex."""
     columns = ("a", "b", "c"), _SAMPLE_TYPES, _SAMPLE_CLASSES
     if algorithm == CHAIN:
-        select = _chain(expression(*columns) or "", Way(CHAIN), _SAMPLE.encode())
-        ((_, found),) = read(connection, select)
+        select = _chain(expression(*columns) or "", Way(CHAIN), 0, _SAMPLE.encode())
+        ((_, _, found),) = read(connection, select)
         return f"{int(found or 0):016x}"
     ((found,),) = read(connection, f"SELECT {_hash(*columns, Way())} FROM {_SAMPLE}")
     return (found or b"").decode()
@@ -122,26 +122,28 @@ def _chained(
     table = f"{source.table} FORCE INDEX (PRIMARY)".encode()
     for start in range(0, len(ranges), _RANGES_MAX):
         tails = [table + key_range(source, *one) for one in ranges[start : start + _RANGES_MAX]]
-        # the branches of a UNION are done and told one after the other
-        for count, total in read(connection, b" UNION ALL ".join(_chain(text, way, tail) for tail in tails)):
+        parts = [Digest(0, 0)] * len(tails)
+        asked = b" UNION ALL ".join(_chain(text, way, place, tail) for place, tail in enumerate(tails))
+        for place, count, total in read(connection, asked):
             rows = int(count or 0)
             if rows and total is None:
                 return None
-            found.append(Digest(rows, int(total or 0)))
+            parts[int(place or 0)] = Digest(rows, int(total or 0))
+        found += parts
         ((warnings,),) = read(connection, "SELECT @@warning_count")
         if int(warnings or 0):
             return None
     return found
 
 
-def _chain(text: str, way: Way, tail: bytes) -> bytes:
-    """A query for how many rows there are, and the digest of all their texts; the server warns where these were cut.
+def _chain(text: str, way: Way, place: int, tail: bytes) -> bytes:
+    """A query for a place as it is, how many rows there are, and the digest of all their texts; the server warns where these were cut.
 
     The rows of a range stand in the primary key's order and are read so. Were they not, the digest would be another one.
     """
     texts = f"GROUP_CONCAT(CONCAT_WS('', {text}) SEPARATOR '')"
     hashed = f"SHA2(CONCAT({quoted(way.salt).decode()}, {texts}), 256)"
-    return f"SELECT COUNT(*), CONV(LEFT({hashed}, {2 * HASH_BYTES}), 16, 10) FROM ".encode() + tail
+    return f"SELECT {place}, COUNT(*), CONV(LEFT({hashed}, {2 * HASH_BYTES}), 16, 10) FROM ".encode() + tail
 
 
 def _is_scanned(source: Source) -> bool:
