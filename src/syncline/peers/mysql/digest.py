@@ -137,7 +137,7 @@ def _chained(
 
 
 def _chain(text: str, way: Way, place: int, tail: bytes) -> bytes:
-    """A query for a place as it is, how many rows there are, and the digest of all their texts; the server warns where these were cut.
+    """A query for a place, as given, how many rows there are, and the digest of all their texts. It warns where these were cut.
 
     The rows of a range stand in the primary key's order and are read so. Were they not, the digest would be another one.
     """
