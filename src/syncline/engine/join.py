@@ -335,12 +335,14 @@ class Joiner:
 def anew(record: PeerRecord, authority: str, offset: Offset, time: Micros) -> Entry:
     """The entry that puts a peer out, so that it joins again. Made in its turn: until then the log may hear more of the peer.
 
-    What a join has settled already must not count twice, so one that broke off trusts no history.
+    What a join has settled already must not count twice, so one that broke off trusts no history. One that was put out and has
+    not begun to join is known as far as it was when it was put out.
     """
     again = record.footing is Stage.JOINING
-    since = None if again or record.position is None else _plain(record.position)
+    since = None if again else record.since if record.footing is Stage.NEW else record.position
     rejoining = record.rejoining if again else True
-    body = {"stage": Stage.NEW.value, "rejoining": rejoining, "authority": authority, "since": since}
+    shown = _plain(since) if since is not None else None
+    body = {"stage": Stage.NEW.value, "rejoining": rejoining, "authority": authority, "since": shown}
     return Entry(offset, Kind.PEER, record.name, time=time, body=body)
 
 
