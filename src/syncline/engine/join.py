@@ -193,7 +193,7 @@ class Joiner:
             async with progress.room(member):
                 reference = await self._reference(member, name, avoid=lost)
                 try:
-                    total = total or await _estimate(reference, collection)
+                    total = total or await _estimate(progress, reference, collection)
                     read = await self._join_range(member, reference, collection, record, progress)
                 except ReferenceLost as error:
                     read, lost = None, reference.name
@@ -353,12 +353,17 @@ def _later(collection: str, read: RangeRead, progress: Progress) -> tuple[Change
     return since(dict(read.mine.rows), [one for each in late for one in each.changes if read.has(one.key)])
 
 
-async def _estimate(reference: Member, collection: Collection) -> int:
-    try:
-        table = (await reference.peer.inspect()).get(collection.table_at(reference.name))
-    except PeerError as error:
-        raise ReferenceLost(str(error)) from error
-    return table.rows_estimate if table is not None else 0
+async def _estimate(progress: Progress, reference: Member, collection: Collection) -> int:
+    """About how many rows the reference has. Each is asked once in a join, for all its tables."""
+    async with progress.estimating:
+        known = progress.estimates.get(reference.name)
+        if known is None:
+            try:
+                found = await reference.peer.inspect()
+            except PeerError as error:
+                raise ReferenceLost(str(error)) from error
+            known = progress.estimates[reference.name] = {name: table.rows_estimate for name, table in found.items()}
+    return known.get(collection.table_at(reference.name), 0)
 
 
 def _plain(position: Position) -> list[object]:

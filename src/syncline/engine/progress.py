@@ -1,5 +1,6 @@
 """A join under way: the members of a space as a join needs them, and what is known of the peer that joins."""
 
+import asyncio
 from bisect import bisect_right
 from collections import deque
 from collections.abc import AsyncIterator, Mapping
@@ -77,6 +78,8 @@ class Progress:
     heard: list[Transaction] = field(default_factory=list)  # what it did while its history is being read
     ranges: dict[str, Ranges] = field(default_factory=dict)  # by collection
     under_way: int = 0  # ranges of all collections
+    estimates: dict[str, dict[str, int]] = field(default_factory=dict)  # by reference and table, about how many rows
+    estimating: asyncio.Lock = field(default_factory=asyncio.Lock)
     ends: deque[Offset] = field(default_factory=deque)  # where ranges end in the log that may not be delivered yet
     written: dict[str, list[Key]] = field(default_factory=dict)  # rows that it wrote before, in key order
     ranked: dict[int, dict[str, list[Key]]] = field(default_factory=dict)  # all rows that it changed, in key order, by how many

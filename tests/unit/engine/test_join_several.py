@@ -105,6 +105,24 @@ def test_so_many_collections_are_joined_at_once_and_no_more() -> None:
     stand.run(story())
 
 
+def test_a_reference_is_asked_once_how_many_rows_its_tables_have() -> None:
+    stand = space()
+
+    async def story() -> None:
+        stand.start()
+        stand.doors["q"].hold("connect")
+        await stand.live("p")
+        before = stand.doors["p"].calls["inspect"]
+        stand.doors["q"].let("connect")
+        await stand.live()
+        await stand.idle()
+        assert stand.doors["p"].calls["inspect"] == before + 1
+        assert {event.detail["total"] for event in stand.told("join.progress", "q")} == {3 * RANGE}
+        settled(stand)
+
+    stand.run(story())
+
+
 def test_a_join_runs_so_many_ranges_ahead_of_delivery_over_all_collections() -> None:
     stand = space(ranges=10)
 
