@@ -13,13 +13,13 @@ def live() -> State:
     for offset, body in enumerate(
         ({"rejoining": False, "stage": "joining", "position": [3, 0, "three"], "since": None}, {"stage": "live"}), start=1
     ):
-        state.apply(Entry(offset, Kind.PEER, "ann", time=offset, body=dict(body)))
+        state.fold(Entry(offset, Kind.PEER, "ann", time=offset, body=dict(body)))
     state.peer("ann").position = LIVE
     return state
 
 
 def put_out(state: State, offset: int) -> PeerRecord:
-    state.apply(anew(state.peer("ann"), "", offset, offset))
+    state.fold(anew(state.peer("ann"), "", offset, offset))
     return state.peer("ann")
 
 
@@ -39,5 +39,5 @@ def test_a_join_that_broke_off_trusts_no_history() -> None:
     state = live()
     put_out(state, 3)
     body = {"rejoining": True, "stage": "joining", "position": [9, 0, "nine"], "since": [7, 0, "seven"]}
-    state.apply(Entry(4, Kind.PEER, "ann", time=4, body=body))
+    state.fold(Entry(4, Kind.PEER, "ann", time=4, body=body))
     assert put_out(state, 5).since is None
