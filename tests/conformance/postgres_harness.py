@@ -43,8 +43,8 @@ class PostgresHarness:
         for statement in SCHEMA.values():
             program.execute(statement)
 
-    def open(self, label: str) -> Peer:
-        peer = open_peer(label, self._server.url(self._databases[label]))
+    def open(self, label: str, *, captures: bool = True) -> Peer:
+        peer = open_peer(label, self._server.url(self._databases[label]), captures=captures)
         self._peers.append(peer)
         return peer
 

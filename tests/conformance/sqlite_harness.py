@@ -34,8 +34,8 @@ class SqliteHarness:
             program.execute(statement)
         self._programs[label] = program
 
-    def open(self, label: str) -> Peer:
-        peer = open_peer(label, f"sqlite:///{self._folder / label}.db")
+    def open(self, label: str, *, captures: bool = True) -> Peer:
+        peer = open_peer(label, f"sqlite:///{self._folder / label}.db", captures=captures)
         self._peers.append(peer)
         return peer
 

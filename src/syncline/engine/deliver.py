@@ -107,7 +107,7 @@ class Deliver:
         guard: Guard,
         settings: Settings,
         emit: Listener,
-        drain: Callable[[float], Awaitable[None]],
+        drain: Callable[[float | None], Awaitable[None]],
         count: Callable[[], Awaitable[Mapping[str, int]]],
         unjoined: Unjoined,
         watermark: Offset,
@@ -178,6 +178,8 @@ class Deliver:
         took = monotonic() - begun
         self.watermark = self.cursor = batch.upto
         self._fingerprint = batch.fingerprint
+        if applied.refused and not self._peer.features.captures:
+            await self._drain(None)  # a peer that keeps no history remembers what it refused until the next batch only
         for refusal in applied.refused:
             self._withheld.parked[refusal.collection, refusal.key] = None
         self._adapt(took, considered)

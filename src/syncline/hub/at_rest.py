@@ -62,14 +62,14 @@ async def look(space: Space, state: State, log: Readable) -> dict[str, Found]:
 
 async def _look_at_rest(space: Space, name: str, state: State, _log: Readable) -> Found:
     """A peer that nobody waits for may still have its server keep its history."""
-    peer = open_peer(name, space.peers[name].url)
+    peer = open_peer(name, space.peers[name].url, captures=space.hears(name))
     kept = await look_at_kept(peer, state.peers[name].position)
     return Found(kept=kept[0] if kept is not None else None)
 
 
 async def _look(space: Space, name: str, state: State, log: Readable) -> Found:
     found, record = Found(), state.peers[name]
-    peer = open_peer(name, space.peers[name].url)
+    peer = open_peer(name, space.peers[name].url, captures=space.hears(name))
     try:
         async with asyncio.timeout(LOOK_SECONDS):
             identity = await peer.connect()

@@ -56,7 +56,7 @@ async def ask(space: Space, state: State | None = None) -> Asked:
     asked = Asked({})
     for name in space.peers:
         try:
-            asked.peers[name] = open_peer(name, address_now(space, name))
+            asked.peers[name] = open_peer(name, address_now(space, name), captures=space.hears(name))
         except PeerError as error:
             asked.failed[name] = error
 
@@ -111,7 +111,7 @@ class Renewal:
         url = address_now(self._space, peer.name)
         if url == self._url:
             return peer
-        fresh = open_peer(peer.name, url)
+        fresh = open_peer(peer.name, url, captures=self._space.hears(peer.name))
         self._url = url
         return fresh
 

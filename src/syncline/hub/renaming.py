@@ -31,7 +31,7 @@ async def plan(space: Space, state: State, old: str, new: str) -> Report:
     done = is_renamed(state, old, new)
     record = state.peers[new] if done else require_renamable(state, old, new)
     if not done:
-        peer = open_peer(new, space.peers[new].url)
+        peer = open_peer(new, space.peers[new].url, captures=space.hears(new))
         try:
             shown = await peer.connect()
             require_free(record, shown, session_mark(space.name, ""))

@@ -202,7 +202,7 @@ async def _to_copy(
     if total > REPLAY_ROWS_MAX:
         why = f"{total:,} keys changed since offset {since}, and {REPLAY_ROWS_MAX:,} can be given in one go"
         raise _better_join(session.name, "too much changed since that offset", why)
-    peer = open_peer(session.name, address_now(space, session.name))
+    peer = open_peer(session.name, address_now(space, session.name), captures=space.hears(session.name))
     try:
         identity = await peer.connect()
         if not identity.fresh:

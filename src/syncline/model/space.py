@@ -117,3 +117,8 @@ class Space(msgspec.Struct, frozen=True):
     verify: VerifySettings = VerifySettings()
     serve: ServeSettings = ServeSettings()
     path: str = ""
+
+    def hears(self, peer: str) -> bool:
+        """Whether anything that its users write counts: it does not only receive."""
+        directions = [spec.direction_at(peer) for spec in self.collections.values()]
+        return not directions or any(direction is not Direction.RECEIVE for direction in directions)

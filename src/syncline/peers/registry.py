@@ -18,9 +18,12 @@ BUILT_IN: Final = {scheme: EntryPoint(scheme, f"syncline.peers.{folder}:open_pee
 
 
 class OpenPeer(Protocol):
-    """What an entry point of the group leads to. Touches nothing yet; raises PeerUnsafe for a URL that cannot be read."""
+    """What an entry point of the group leads to. Touches nothing yet; raises PeerUnsafe for a URL that cannot be read.
 
-    def __call__(self, name: str, url: str, *, poll_seconds: float) -> Peer: ...
+    `captures`: what users change there is captured; else it only receives, and needs no log of its own.
+    """
+
+    def __call__(self, name: str, url: str, *, poll_seconds: float, captures: bool) -> Peer: ...
 
 
 def kinds() -> dict[str, EntryPoint]:
@@ -33,8 +36,11 @@ def schemes() -> frozenset[str]:
     return frozenset(kinds())
 
 
-def open_peer(name: str, url: str, *, poll_seconds: float = limits.POLL_SECONDS) -> Peer:
-    """The peer `name` at `url`, not connected yet. Raises PeerUnsafe for an unknown scheme or an unreadable URL."""
+def open_peer(name: str, url: str, *, poll_seconds: float = limits.POLL_SECONDS, captures: bool = True) -> Peer:
+    """The peer `name` at `url`, not connected yet. `captures`: see OpenPeer.
+
+    Raises PeerUnsafe for an unknown scheme or an unreadable URL.
+    """
     known = kinds()
     scheme = url.partition(":")[0].lower()
     point = known.get(scheme)
@@ -47,4 +53,4 @@ def open_peer(name: str, url: str, *, poll_seconds: float = limits.POLL_SECONDS)
         what = f"the {scheme} kind of peer cannot be loaded"
         extra = _KINDS.get(scheme, scheme)
         raise PeerUnsafe(what, why=str(error), hint=f"from the checkout: pip install -e '.[{extra}]'", peer=name) from error
-    return opener(name, url, poll_seconds=poll_seconds)
+    return opener(name, url, poll_seconds=poll_seconds, captures=captures)

@@ -61,8 +61,11 @@ class Harness(Protocol):
         """A new place with the suite's tables, empty and without a footprint."""
         ...
 
-    def open(self, label: str) -> Peer:
-        """A peer on a place, not connected. What an earlier peer on it left open stays as a crash would leave it."""
+    def open(self, label: str, *, captures: bool = True) -> Peer:
+        """A peer on a place, not connected. What an earlier peer on it left open stays as a crash would leave it.
+
+        `captures`: see syncline.peers.registry.
+        """
         ...
 
     async def write(self, label: str, statements: Sequence[Statement]) -> None:

@@ -25,17 +25,17 @@ def run(story: Coroutine[Any, Any, _T]) -> _T:
     return asyncio.run(timed())
 
 
-async def ready(harness: Harness, label: str, statements: Sequence[Statement] = ()) -> Peer:
+async def ready(harness: Harness, label: str, statements: Sequence[Statement] = (), *, captures: bool = True) -> Peer:
     """A new place with rows in it, and a connected, set up peer on it."""
     await harness.make(label)
     if statements:
         await harness.write(label, statements)
-    return await again(harness, label)
+    return await again(harness, label, captures=captures)
 
 
-async def again(harness: Harness, label: str) -> Peer:
+async def again(harness: Harness, label: str, *, captures: bool = True) -> Peer:
     """A connected, set up peer on a place that is there."""
-    peer = harness.open(label)
+    peer = harness.open(label, captures=captures)
     await peer.connect()
     await peer.setup(TABLES)
     return peer

@@ -9,9 +9,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from struct import Struct
 from typing import Final, NamedTuple
 
-import msgspec
-
-from syncline.model.change import Change, Refusal, Transaction
+from syncline.model.change import Change, Transaction
 from syncline.model.errors import CodecError, PeerChanged, PeerRestored, SynclineError
 from syncline.model.limits import BATCH_BYTES_MAX, INGEST_ROWS_MAX, TRANSACTION_ROWS_MAX
 from syncline.model.stamp import Micros, Offset, Position
@@ -20,6 +18,7 @@ from syncline.peers.images import flat
 from syncline.peers.mysql import events
 from syncline.peers.mysql.ddl import Damage, damage_of, words, xa_name
 from syncline.peers.mysql.decode import Decoder, Mark
+from syncline.peers.mysql.footprint import REFUSALS
 from syncline.peers.mysql.grouping import Ready, by_columns, together, transaction_of
 from syncline.peers.mysql.held import Held, Row
 from syncline.peers.mysql.history import file_number, gtids_of, major_of, position
@@ -27,7 +26,6 @@ from syncline.peers.mysql.history import file_number, gtids_of, major_of, positi
 PART_ROWS: Final = INGEST_ROWS_MAX  # at least, of a part: it ends with an event
 WHOLE_BYTES: Final = 256 * 1024  # of row events that cannot be more than TRANSACTION_ROWS_MAX rows
 PREPARED_BYTES: Final = 64 * 1024  # of a prepared transaction's row events that stay in memory
-_REFUSALS: Final = msgspec.msgpack.Decoder(tuple[Refusal, ...])
 _PLACE: Final = Struct("<IH").unpack_from
 _PASSED_OVER: Final = frozenset({3, 5, 13, 14, 17, 28, 29, 35, 36, 37, 41, 160, 161, events.START_ENCRYPTION})
 _IGNORABLE: Final = 0x80
@@ -200,7 +198,7 @@ class Assembler:
             self._held.close()
         elif self._mark is not None:
             self.context = self._mark.watermark
-            refused = _REFUSALS.decode(self._mark.refused) if self._mark.refused else ()
+            refused = REFUSALS.decode(self._mark.refused) if self._mark.refused else ()
             self._ready.append(Ready(0, self._here(), self.context, self._time, refused))
             held.close()
         elif held.size > WHOLE_BYTES or held.is_filed:

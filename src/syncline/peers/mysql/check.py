@@ -27,9 +27,11 @@ class Where(TypedDict):
     table: str
 
 
-def problems(connection: Connection, server: Server, place: Place, collections: Sequence[Collection]) -> list[Problem]:
-    """Every unmet precondition."""
-    found = [*server_problems(connection, server, place)]
+def problems(
+    connection: Connection, server: Server, place: Place, collections: Sequence[Collection], *, captures: bool = True
+) -> list[Problem]:
+    """Every unmet precondition. `captures`: what users change is captured; a peer that only receives needs less."""
+    found = [*server_problems(connection, server, place, captures=captures)]
     entries = catalogs(connection, server)
     tables: dict[str, str] = {}
     for collection in collections:

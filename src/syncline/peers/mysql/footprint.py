@@ -6,6 +6,7 @@ from typing import Final
 
 import msgspec
 
+from syncline.model.change import Refusal
 from syncline.model.errors import PeerChanged, PeerUnsafe
 from syncline.model.schema import Collection
 from syncline.model.stamp import Offset, Position
@@ -16,7 +17,9 @@ from syncline.peers.mysql.history import Spot
 from syncline.peers.mysql.inspect import Catalog, catalogs
 from syncline.peers.mysql.layout import Layout, drop_layout, load_layouts, save_layout
 from syncline.peers.protocol import Identity
+from syncline.peers.receiving import UNHEARD, only_receives, received, receiving
 
+REFUSALS: Final = msgspec.msgpack.Decoder(tuple[Refusal, ...])
 _TABLES: Final = [
     part.strip() for part in files("syncline.peers.mysql").joinpath("footprint.sql").read_text(encoding="utf-8").split(";\n")
 ]
@@ -36,6 +39,8 @@ class State(msgspec.Struct, frozen=True):
     @property
     def position(self) -> Position:
         """The end of history, with the watermark that holds there."""
+        if only_receives(self.incarnation):
+            return received(self.watermark)
         return history.position(self.end.file, self.end.offset, self.watermark)
 
 
@@ -63,7 +68,7 @@ def read_state(connection: Connection, server: Server, peer: str) -> State | Non
         hint = "remove what is left of it: 'syncline teardown'"
         raise PeerUnsafe("Syncline's own tables are empty", why="someone deleted their rows", hint=hint, peer=peer)
     form, incarnation, nonce, watermark, fingerprint = rows[0]
-    end = history.end_of(connection, server) or Spot("", 0)
+    end = (None if only_receives(incarnation) else history.end_of(connection, server)) or Spot("", 0)
     state = State(form, incarnation, nonce, watermark, fingerprint, end)
     if state.format > FORMAT:
         why = f"its footprint has format {state.format}, this Syncline writes {FORMAT}"
@@ -71,27 +76,49 @@ def read_state(connection: Connection, server: Server, peer: str) -> State | Non
     return state
 
 
-def read_identity(connection: Connection, server: Server, peer: str) -> Identity:
-    """Who is there. An incarnation whose history is broken is not the one that was, and its name says why."""
+def read_delivery(connection: Connection) -> tuple[Offset, tuple[Refusal, ...]]:
+    """The watermark, and the rows that were refused with it."""
+    ((watermark, refused),) = fetch(connection, f"SELECT watermark, refused FROM {STATE}")
+    return int(watermark), REFUSALS.decode(refused) if refused else ()
+
+
+def read_identity(connection: Connection, server: Server, peer: str, *, captures: bool) -> Identity:
+    """Who is there. An incarnation whose history is broken is not the one that was, and its name says why.
+
+    `captures`: what users change there is to be captured, now if not before.
+    """
     state = read_state(connection, server, peer)
     if state is None:
         return Identity("", "", 0, Position(0), fresh=True)
-    broken = history.trouble(connection, server)
+    broken = _broken(connection, server, state.incarnation, captures=captures)
     incarnation = f"{state.incarnation} ({broken})" if broken else state.incarnation
-    forgotten = history.oldest(connection)
+    forgotten = Position(0) if only_receives(state.incarnation) else history.oldest(connection)
     return Identity(
         incarnation, state.nonce, state.watermark, state.position, fresh=False, fingerprint=state.fingerprint,
         forgotten=forgotten,
     )  # fmt: skip
 
 
+def _broken(connection: Connection, server: Server, incarnation: str, *, captures: bool) -> str:
+    """Why a peer's history is not whole, in words; '' if it is. Of one that only receives, its watermark is the history."""
+    if only_receives(incarnation):
+        return UNHEARD if captures else ""
+    return history.trouble(connection, server)
+
+
 # -- setting up -----------------------------------------------------------------------------------------------------------
 
 
 def install(
-    connection: Connection, server: Server, place: Place, collections: Sequence[Collection], incarnation: str
+    connection: Connection,
+    server: Server,
+    place: Place,
+    collections: Sequence[Collection],
+    incarnation: str,
+    *,
+    captures: bool,
 ) -> Identity:
-    """Create or update the footprint for exactly these collections.
+    """Create or update the footprint for exactly these collections. `captures`: see read_identity.
 
     What a crash left half done, or a history that broke, gets a new incarnation: whoever knows the old one was told before.
     Raises PeerChanged when a table that is captured is not the one it was.
@@ -101,17 +128,19 @@ def install(
         for statement in _TABLES:
             connection.query(statement)
     known = fetch(connection, f"SELECT incarnation FROM {STATE}")
-    renewed = not known or not fetch(connection, f"SELECT 1 FROM {HISTORY}") or history.trouble(connection, server) != ""
+    begun = bool(known) and bool(fetch(connection, f"SELECT 1 FROM {HISTORY}"))
+    renewed = not begun or _broken(connection, server, known[0][0], captures=captures) != ""
     with transaction(connection):
         if renewed:
-            history.begin(connection, server)
+            incarnation = incarnation if captures else receiving(incarnation)
+            history.begin(connection, server, captures=captures)
             state = (
                 f"INSERT INTO {STATE} (one, format, incarnation) VALUES (1, %s, %s) ON DUPLICATE KEY UPDATE "
                 "format = VALUES(format), incarnation = VALUES(incarnation), beat = beat + 1"
             )
             fetch(connection, state, (FORMAT, incarnation))
         _bring_up_to_date(connection, server, place, collections)
-    identity = read_identity(connection, server, place.peer)
+    identity = read_identity(connection, server, place.peer, captures=captures)
     return msgspec.structs.replace(identity, fresh=fresh)
 
 

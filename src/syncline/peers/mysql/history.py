@@ -100,9 +100,9 @@ def oldest(connection: Connection) -> Position:
     return Position(major_of(file_number(first), FIRST)) if first else Position(0)
 
 
-def begin(connection: Connection, server: Server) -> None:
-    """From here on it is this server's history that is known; inside a transaction, or not."""
-    end = end_of(connection, server) or Spot("", 0)
+def begin(connection: Connection, server: Server, *, captures: bool = True) -> None:
+    """From here on it is this server's history that is known; inside a transaction, or not. `captures`: it is to be read."""
+    end = (end_of(connection, server) if captures else None) or Spot("", 0)
     sql = (
         f"INSERT INTO {HISTORY} (one, server, began, files, broken) VALUES (1, %s, %s, '', '') ON DUPLICATE KEY UPDATE "
         "server = VALUES(server), began = VALUES(began), files = '', broken = ''"

@@ -10,10 +10,12 @@ from contextlib import aclosing, asynccontextmanager
 from functools import partial
 from typing import TypeVar
 
+import msgspec
+
 from syncline.model import limits
 from syncline.model.block import Block
 from syncline.model.canonical import CHAIN, SHA256, Way, classes_of
-from syncline.model.change import Transaction
+from syncline.model.change import Refusal, Transaction
 from syncline.model.errors import PeerChanged, PeerUnreachable, PeerUnsafe, Problem
 from syncline.model.schema import Collection, Table
 from syncline.model.stamp import Micros, Offset, Position
@@ -30,6 +32,7 @@ from syncline.peers.mysql.history import began, spot_of
 from syncline.peers.mysql.kept import kept_of, made, next_file, read_keeping
 from syncline.peers.mysql.layout import load_layouts
 from syncline.peers.protocol import Applied, Chunk, Digest, Digests, Identity, Kept, Range
+from syncline.peers.receiving import Deliveries, only_receives
 from syncline.peers.sessions import Sessions
 
 _T = TypeVar("_T")
@@ -39,9 +42,11 @@ Rows = list[tuple[Key, Row]]
 class MysqlPeer(ReadsDigests):
     """See the protocol, syncline.peers.protocol.Peer."""
 
-    def __init__(self, name: str, place: Place) -> None:
+    def __init__(self, name: str, place: Place, *, captures: bool = True) -> None:
         self.name = name
-        self.features = FEATURES
+        self.features = msgspec.structs.replace(FEATURES, captures=captures)
+        self._to_capture = captures
+        self._deliveries = Deliveries(name)
         self.place = place
         self._reader: Session | None = None
         self._writer: Session | None = None
@@ -60,7 +65,14 @@ class MysqlPeer(ReadsDigests):
         self._writer = await open_session(self.place)
         self._apart = Sessions(self.name, lambda: open_session(self.place))
         await self._write(apply.be_writer, "connecting")
-        return await self._read(lambda connection: footprint.read_identity(connection, reader.server, self.name), "connecting")
+        look = partial(footprint.read_identity, server=reader.server, peer=self.name, captures=self._to_capture)
+        return self._known(await self._read(look, "connecting"))
+
+    def _known(self, identity: Identity) -> Identity:
+        """What was set up to be captured stays so, even if its users are not to be heard any more."""
+        heard = self._to_capture or not (identity.fresh or only_receives(identity.incarnation))
+        self.features = msgspec.structs.replace(FEATURES, captures=heard)
+        return identity
 
     async def inspect(self) -> dict[str, Table]:
         """See the protocol."""
@@ -69,8 +81,8 @@ class MysqlPeer(ReadsDigests):
 
     async def check(self, collections: Sequence[Collection]) -> list[Problem]:
         """See the protocol."""
-        server = self._opened(self._reader).server
-        return await self._read(lambda one: check.problems(one, server, self.place, collections), "checking")
+        server, heard = self._opened(self._reader).server, self.features.captures
+        return await self._read(lambda one: check.problems(one, server, self.place, collections, captures=heard), "checking")
 
     async def advice(self, collections: Sequence[Collection]) -> list[str]:
         """What would be better at this peer, but need not be."""
@@ -79,6 +91,8 @@ class MysqlPeer(ReadsDigests):
 
     async def kept(self, after: Position | None) -> Kept | None:
         """See the protocol. When a file was closed is asked for once."""
+        if not self.features.captures:
+            return None
         session = self._reader or await open_session(self.place)
         try:
             with errors(self.place, "looking at its binary log"):
@@ -114,12 +128,14 @@ class MysqlPeer(ReadsDigests):
 
     def _set_up(self, connection: Connection, collections: Sequence[Collection]) -> tuple[Identity, apply.Applier]:
         server = self._opened(self._writer).server
-        found = check.problems(connection, server, self.place, collections)
+        found = check.problems(connection, server, self.place, collections, captures=self.features.captures)
         if found:
             why = "; ".join(f"{problem.what} ({', '.join(map(str, problem.where.values()))})" for problem in found[:5])
             what = f"{counted(len(found), 'problem')} in the way of synchronising this peer"
             raise PeerUnsafe(what, why=why, hint=found[0].hint or "see 'syncline check'", peer=self.name)
-        identity = footprint.install(connection, server, self.place, collections, secrets.token_hex(8))
+        token = secrets.token_hex(8)
+        made = footprint.install(connection, server, self.place, collections, token, captures=self._to_capture)
+        identity = self._known(made)
         layouts = load_layouts(connection)
         named = {collection.name: collection for collection in collections}
         applier = apply.Applier(self.name, connection, named, layouts, partial(inspect.catalogs, connection, server))
@@ -151,6 +167,11 @@ class MysqlPeer(ReadsDigests):
 
     async def stream(self, after: Position | None) -> AsyncIterator[Transaction]:
         """See the protocol. The server pushes."""
+        if not self.features.captures:
+            async with aclosing(self._deliveries.stream(self._received)) as told:  # type: ignore[type-var]
+                async for transaction in told:
+                    yield transaction
+            return
         capture = Capture(self.place, self._opened(self._reader))
         self._captures.add(capture)
         try:
@@ -160,6 +181,10 @@ class MysqlPeer(ReadsDigests):
                         yield transaction
         finally:
             self._captures.discard(capture)
+
+    async def _received(self) -> tuple[Offset, tuple[Refusal, ...]]:
+        """How far this peer was brought, and which rows it refused with that. An apply that is under way is told by itself."""
+        return await self._write(footprint.read_delivery, "reading its watermark")
 
     async def position(self) -> Position:
         """See the protocol."""
@@ -176,7 +201,9 @@ class MysqlPeer(ReadsDigests):
         applier = self._applier
         if applier is None:
             raise PeerUnsafe("this peer is not set up in this session", hint="call setup first", peer=self.name)
-        return await self._write(lambda _: applier.apply(batch), "applying")
+        applied = await self._write(lambda _: applier.apply(batch), "applying")
+        self._deliveries.note(batch.upto, applied.refused)
+        return applied
 
     async def chunk(self, collection: Collection, after: Key | None, limit: int, upto: Key | None = None) -> Chunk:
         """See the protocol."""
@@ -275,12 +302,12 @@ class MysqlPeer(ReadsDigests):
 
         def at_once(connection: Connection) -> tuple[snapshot.Moment, _T]:
             bare = not footprint.exists(connection)
-            with snapshot.moment(connection, server, bare=bare) as taken:
+            with snapshot.moment(connection, server, bare=bare, heard=self.features.captures) as taken:
                 return taken, work(connection)
 
         with asking(capture.asked for capture in self._captures):
             async with self._writing:
-                held = collection is not None and not server.mariadb
+                held = collection is not None and not server.mariadb and self.features.captures
                 async with self._held(collection) if held else _nothing():
                     taken, found = await self._read(at_once, doing)
             for capture in self._captures:
@@ -299,7 +326,7 @@ class MysqlPeer(ReadsDigests):
             return await self._at_a_moment(work, doing, collection)
 
         def begin(connection: Connection) -> snapshot.Moment:
-            return snapshot.begin(connection, server, bare=not footprint.exists(connection))
+            return snapshot.begin(connection, server, bare=not footprint.exists(connection), heard=self.features.captures)
 
         def read(connection: Connection) -> _T:
             try:
@@ -350,7 +377,7 @@ async def _nothing() -> AsyncIterator[None]:
     yield
 
 
-def open_peer(name: str, url: str, *, poll_seconds: float = limits.POLL_SECONDS) -> MysqlPeer:
+def open_peer(name: str, url: str, *, poll_seconds: float = limits.POLL_SECONDS, captures: bool = True) -> MysqlPeer:
     """The entry point of this kind: a peer at `mysql://...` or `mariadb://...`. Raises PeerUnsafe for one it cannot read."""
     del poll_seconds  # the server pushes
-    return MysqlPeer(name, parse_url(name, url))
+    return MysqlPeer(name, parse_url(name, url), captures=captures)

@@ -27,22 +27,22 @@ def variable(connection: Connection, name: str) -> str | None:
     return str(rows[0][1]) if rows else None
 
 
-def server_problems(connection: Connection, server: Server, place: Place) -> Iterator[Problem]:
-    """What is wrong with the server, or with the user's rights on it."""
+def server_problems(connection: Connection, server: Server, place: Place, *, captures: bool = True) -> Iterator[Problem]:
+    """What is wrong with the server, or with the user's rights on it. `captures`: its binary log is to be read."""
     peer = place.peer
     if server.version < server.oldest:
         needed = ".".join(map(str, server.oldest[:2]))
         yield Problem(f"{server.name} is too old", why=f"{needed} is needed", hint="upgrade the server", peer=peer)
-    if variable(connection, "log_bin") != "ON":
+    if captures and variable(connection, "log_bin") != "ON":
         hint = "write log_bin and server_id into the server's configuration, then restart it"
         yield Problem("changes cannot be captured", why="the server keeps no binary log", hint=hint, peer=peer)
-    else:
+    elif captures:
         yield from _settings(connection, peer)
         yield from _filters(connection, server, place)
     if variable(connection, "read_only") == "ON":
         hint = "name the primary, or SET GLOBAL read_only = OFF"
         yield Problem("this server is read-only", why="what is delivered cannot be written", hint=hint, peer=peer)
-    yield from _rights(connection, server, place)
+    yield from _rights(connection, server, place, captures=captures)
 
 
 def _settings(connection: Connection, peer: str) -> Iterator[Problem]:
@@ -67,15 +67,15 @@ def _filters(connection: Connection, server: Server, place: Place) -> Iterator[P
         yield Problem("changes cannot be captured", why=why, hint=hint, peer=place.peer)
 
 
-def _rights(connection: Connection, server: Server, place: Place) -> Iterator[Problem]:
+def _rights(connection: Connection, server: Server, place: Place, *, captures: bool) -> Iterator[Problem]:
     anywhere, here = rights_of(granted(connection, server), server, place.database)
     ((user,),) = fetch(connection, "SELECT CURRENT_USER()")
     account = "@".join(f"'{part}'" for part in str(user).rsplit("@", 1))
-    missing = sorted({"REPLICATION SLAVE", server.replica_right} - anywhere)
+    missing = sorted({"REPLICATION SLAVE", server.replica_right} - anywhere) if captures else []
     if missing:
         hint = f"GRANT {', '.join(missing)} ON *.* TO {account}"
         yield Problem("the user may not read the binary log", hint=hint, peer=place.peer)
-    needed = _NEEDED | ({"LOCK TABLES"} if not server.mariadb else set())
+    needed = _NEEDED | ({"LOCK TABLES"} if captures and not server.mariadb else set())
     missing = sorted(needed - anywhere - here)
     if missing:
         why = f"Syncline keeps {', '.join(sorted(OURS))} there, and must see triggers"

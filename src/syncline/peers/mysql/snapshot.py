@@ -25,6 +25,7 @@ from syncline.peers.mysql.history import Spot
 from syncline.peers.mysql.inspect import catalogs
 from syncline.peers.mysql.ranges import Compared, compared, term
 from syncline.peers.mysql.textrows import read, read_columns
+from syncline.peers.receiving import received
 from syncline.peers.storing import Unstorable
 
 _BEGIN: Final = "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY"
@@ -40,18 +41,20 @@ class Moment(NamedTuple):
 
 
 @contextmanager
-def moment(connection: Connection, server: Server, *, bare: bool) -> Iterator[Moment]:
-    """All reads of the block see one moment. `bare`: there is no footprint."""
+def moment(connection: Connection, server: Server, *, bare: bool, heard: bool) -> Iterator[Moment]:
+    """All reads of the block see one moment. `bare`: there is no footprint. `heard`: what users change there is captured."""
     try:
-        yield begin(connection, server, bare=bare)
+        yield begin(connection, server, bare=bare, heard=heard)
     finally:
         end(connection)
 
 
-def begin(connection: Connection, server: Server, *, bare: bool) -> Moment:
+def begin(connection: Connection, server: Server, *, bare: bool, heard: bool) -> Moment:
     """From here on all reads see one moment, until `end`."""
     connection.query(_BEGIN)
     watermark = 0 if bare else int(fetch(connection, f"SELECT watermark FROM {STATE}")[0][0])
+    if not heard:
+        return Moment(received(watermark), watermark)
     spot = _spot(connection) if server.mariadb else history.end_of(connection, server)
     file, offset = spot or Spot("", 0)
     return Moment(history.position(file, offset, watermark), watermark)

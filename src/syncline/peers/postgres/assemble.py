@@ -8,8 +8,6 @@ small ones that were received at once are given out as one: they cost what one d
 from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
-import msgspec
-
 from syncline.model.block import Block
 from syncline.model.change import Change, Refusal, Transaction
 from syncline.model.errors import PeerChanged
@@ -18,7 +16,7 @@ from syncline.model.stamp import Offset, Position
 from syncline.peers.arrays import Indexes, np
 from syncline.peers.asked import Asked
 from syncline.peers.postgres.decode import BEGIN, COMMIT, EPOCH_MICROS, Decoder
-from syncline.peers.postgres.footprint import position
+from syncline.peers.postgres.footprint import REFUSALS, position
 from syncline.peers.postgres.runs import Pieces, Run, Whole, wholes
 from syncline.peers.postgres.tuples import Joined
 
@@ -27,7 +25,6 @@ MANY: Final = 40  # messages, from which on they are looked at at once
 REST_MAX: Final = 2_000  # messages of a transaction that is not complete, up to which they wait for what comes next
 GROUP_MIN: Final = 3  # transactions that are given out as one
 BLOCK_ROWS_MIN: Final = 20  # of a transaction whose rows are given out by columns
-_REFUSALS: Final = msgspec.msgpack.Decoder(tuple[Refusal, ...])
 
 
 class Seen(NamedTuple):
@@ -133,7 +130,7 @@ class Assembler:
         mark = self._decoder.mark(message) if message[1:5] == self._decoder.state_table else None
         if mark is not None:
             self._ours, self._pending = mark.watermark, []
-            self._refused = _REFUSALS.decode(mark.refused) if mark.refused else ()
+            self._refused = REFUSALS.decode(mark.refused) if mark.refused else ()
         elif self._ours is None:
             self._pending.append(message)
             self._bytes += len(message)

@@ -10,7 +10,7 @@ from syncline.peers.postgres.connect import Connection, Place
 from syncline.peers.postgres.features import quote
 from syncline.peers.postgres.footprint import exists, fetch
 from syncline.peers.postgres.inspect import Catalog, catalogs
-from syncline.peers.postgres.server import read_facts, server_advice, server_problems
+from syncline.peers.postgres.server import Facts, read_facts, server_advice, server_problems
 
 
 class Where(TypedDict):
@@ -39,10 +39,12 @@ async def yield_to_others(connection: Connection) -> None:
     await connection.execute(f"SELECT pg_catalog.set_config('deadlock_timeout', '20ms', false) {role}".encode())
 
 
-async def problems(connection: Connection, place: Place, collections: Sequence[Collection]) -> list[Problem]:
-    """Every unmet precondition."""
+async def problems(
+    connection: Connection, place: Place, collections: Sequence[Collection], *, captures: bool = True
+) -> list[Problem]:
+    """Every unmet precondition. `captures`: what users change is captured; a peer that only receives needs less."""
     facts = await read_facts(connection)
-    found = [*server_problems(facts, place, fresh=not await exists(connection))]
+    found = [*server_problems(facts, place, fresh=not await exists(connection), captures=captures)]
     found += [problem async for problem in _schema(connection, place)]
     names = [collection.table_at(place.peer) for collection in collections]
     entries = await catalogs(connection, place.schema, names)
@@ -54,7 +56,7 @@ async def problems(connection: Connection, place: Place, collections: Sequence[C
             what, why = "two collections are one table", f"{tables[table]} and {collection.name} are both {table}"
             found.append(Problem(what, why=why, hint="keep one of them", peer=place.peer, collection=collection.name))
         tables[table] = collection.name
-        found += _collection(place, collection, entries, facts.role, replicates=replicates, version=facts.version)
+        found += _collection(place, collection, entries, facts, replicates=replicates, captures=captures)
     return found
 
 
@@ -70,7 +72,7 @@ async def _schema(connection: Connection, place: Place) -> Any:
 
 
 def _collection(
-    place: Place, collection: Collection, entries: Mapping[str, Catalog], role: str, *, replicates: bool, version: int
+    place: Place, collection: Collection, entries: Mapping[str, Catalog], facts: Facts, *, replicates: bool, captures: bool
 ) -> list[Problem]:
     name = collection.table_at(place.peer)
     where: Where = {"peer": place.peer, "collection": collection.name, "table": name}
@@ -81,14 +83,16 @@ def _collection(
         return [MissingTable(f"there is no table {name} in schema {place.schema}", hint=hint, **where)]
     table = f"{quote(place.schema)}.{quote(name)}"
     return [
-        *_table(entry, table, role, where),
+        *(_captured(entry, table, facts.role, where) if captures else ()),
+        *_table(entry, table, facts.role, where),
         *_columns(entry, collection, table, where),
         *_key(entry, collection, table, where),
-        *_writers(entry, table, role, where, replicates=replicates, version=version),
+        *_writers(entry, table, facts.role, where, replicates=replicates, version=facts.version),
     ]
 
 
-def _table(entry: Catalog, table: str, role: str, where: Where) -> Iterator[Problem]:
+def _captured(entry: Catalog, table: str, role: str, where: Where) -> Iterator[Problem]:
+    """What its changes could not be captured for."""
     if entry.unlogged:
         hint = f"ALTER TABLE {table} SET LOGGED"
         yield Problem("the table is unlogged", why="its changes are not in the server's log", hint=hint, **where)
@@ -99,6 +103,13 @@ def _table(entry: Catalog, table: str, role: str, where: Where) -> Iterator[Prob
         why = "only the owner can publish a table and set its replica identity"
         hint = f"GRANT {quote(entry.owner)} TO {quote(role)}" if entry.owner else f"ALTER TABLE {table} OWNER TO {quote(role)}"
         yield Problem("the role does not own the table", why=why, hint=hint, **where)
+    for name in entry.virtual:
+        why = "PostgreSQL 18 refuses updates of a published table whose before-images would lack it"
+        hint = f"ALTER TABLE {table} DROP COLUMN {quote(name)}, then add it again as STORED"
+        yield TablesDiffer("a generated column is virtual", why=why, hint=hint, column=name, **where)
+
+
+def _table(entry: Catalog, table: str, role: str, where: Where) -> Iterator[Problem]:
     if not entry.writable:
         hint = f"GRANT SELECT, INSERT, UPDATE, DELETE ON {table} TO {quote(role)}"
         yield Problem("the role may not read and write the table", hint=hint, **where)
@@ -118,10 +129,6 @@ def _columns(entry: Catalog, collection: Collection, table: str, where: Where) -
             why = "PostgreSQL lets nobody update a column that is GENERATED ALWAYS AS IDENTITY"
             hint = f"ALTER TABLE {table} ALTER COLUMN {quote(name)} SET GENERATED BY DEFAULT"
             yield TablesDiffer("an identity column cannot be written", why=why, hint=hint, column=name, **where)
-    for name in entry.virtual:
-        why = "PostgreSQL 18 refuses updates of a published table whose before-images would lack it"
-        hint = f"ALTER TABLE {table} DROP COLUMN {quote(name)}, then add it again as STORED"
-        yield TablesDiffer("a generated column is virtual", why=why, hint=hint, column=name, **where)
     yield from too_wide(collection, where)
 
 

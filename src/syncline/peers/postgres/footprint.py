@@ -1,11 +1,12 @@
 """Syncline's footprint in a user's database: create it, bring it up to date, read it, remove every trace of it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from typing import Any, Final
 
 import msgspec
 
+from syncline.model.change import Refusal
 from syncline.model.errors import PeerChanged, PeerUnsafe
 from syncline.model.schema import Collection
 from syncline.model.stamp import Offset, Position
@@ -15,7 +16,9 @@ from syncline.peers.postgres.inspect import Catalog, catalogs
 from syncline.peers.postgres.layout import Layout, drop_layout, load_layouts, save_layout
 from syncline.peers.postgres.slot import create_slot, drop_slots, forgotten, trouble
 from syncline.peers.protocol import Identity
+from syncline.peers.receiving import UNHEARD, only_receives, received, receiving
 
+REFUSALS: Final = msgspec.msgpack.Decoder(tuple[Refusal, ...])
 _TABLES: Final = files("syncline.peers.postgres").joinpath("footprint.sql").read_text(encoding="utf-8")
 _REJOIN: Final = "if its rows are as they should be, remove Syncline's footprint and let it join again: 'syncline teardown'"
 # the end of the log, without the header of a page that nothing was written to yet: no record ends there. The first page of a
@@ -49,7 +52,7 @@ class State(msgspec.Struct, frozen=True):
     @property
     def position(self) -> Position:
         """The end of history, with the watermark that holds there."""
-        return position(self.end, self.watermark)
+        return received(self.watermark) if only_receives(self.incarnation) else position(self.end, self.watermark)
 
 
 def position(lsn: int, watermark: Offset, part: int = 0) -> Position:
@@ -87,22 +90,40 @@ async def read_state(connection: Connection, peer: str) -> State | None:
     return state
 
 
-async def read_identity(connection: Connection, peer: str) -> Identity:
-    """Who is there. An incarnation whose history is broken is not the one that was, and its name says why."""
+async def read_identity(connection: Connection, peer: str, *, captures: bool) -> Identity:
+    """Who is there. An incarnation whose history is broken is not the one that was, and its name says why.
+
+    `captures`: what users change there is to be captured, now if not before.
+    """
     state = await read_state(connection, peer)
     if state is None:
         return Identity("", "", 0, Position(0), fresh=True)
-    broken = await trouble(connection, state.incarnation)
+    broken = await _broken(connection, state.incarnation, captures=captures)
     incarnation = f"{state.incarnation} ({broken})" if broken else state.incarnation
-    gone = Position(await forgotten(connection, state.incarnation))
+    gone = Position(0 if only_receives(state.incarnation) else await forgotten(connection, state.incarnation))
     return Identity(incarnation, state.nonce, state.watermark, state.position, False, state.fingerprint, gone)
+
+
+async def _broken(connection: Connection, incarnation: str, *, captures: bool) -> str:
+    """Why a peer's history is not whole, in words; '' if it is. Of one that only receives, its watermark is the history."""
+    if only_receives(incarnation):
+        return UNHEARD if captures else ""
+    return await trouble(connection, incarnation)
+
+
+async def read_delivery(connection: Connection) -> tuple[Offset, tuple[Refusal, ...]]:
+    """The watermark, and the rows that were refused with it."""
+    ((watermark, refused),) = await fetch(connection, f"SELECT watermark, refused FROM {STATE}")
+    return watermark, REFUSALS.decode(refused) if refused else ()
 
 
 # -- setting up -----------------------------------------------------------------------------------------------------------
 
 
-async def install(connection: Connection, place: Place, collections: Sequence[Collection], incarnation: str) -> Identity:
-    """Create or update the footprint for exactly these collections; not inside a transaction.
+async def install(
+    connection: Connection, place: Place, collections: Sequence[Collection], incarnation: str, *, captures: bool
+) -> Identity:
+    """Create or update the footprint for exactly these collections; not inside a transaction. `captures`: see read_identity.
 
     A slot can only be made once the publication is there, in a transaction of its own. What a crash left half done, or a
     history that broke, gets a new incarnation: whoever knows the old one was told before. Raises PeerChanged when a table
@@ -110,7 +131,8 @@ async def install(connection: Connection, place: Place, collections: Sequence[Co
     """
     fresh = not await exists(connection)
     state = None if fresh else await read_state(connection, place.peer)
-    renewed = state is not None and await trouble(connection, state.incarnation) != ""
+    renewed = state is not None and await _broken(connection, state.incarnation, captures=captures) != ""
+    incarnation = incarnation if captures else receiving(incarnation)
     async with connection.transaction():
         if fresh:
             await connection.execute(_TABLES.encode())
@@ -119,9 +141,9 @@ async def install(connection: Connection, place: Place, collections: Sequence[Co
             await _begin_history(connection, incarnation)
         current = state.incarnation if state and not renewed else incarnation
         await _bring_up_to_date(connection, place, collections, current, renewed=renewed)
-    if state is None or renewed:
+    if captures and (state is None or renewed):
         await create_slot(connection, place, incarnation)
-    identity = await read_identity(connection, place.peer)
+    identity = await read_identity(connection, place.peer, captures=captures)
     return msgspec.structs.replace(identity, fresh=fresh)
 
 
@@ -141,6 +163,8 @@ async def _begin_history(connection: Connection, incarnation: str) -> None:
     await connection.execute(history.encode())
     for (name,) in await fetch(connection, "SELECT pubname FROM pg_catalog.pg_publication WHERE pubname LIKE 'syncline\\_%%'"):
         await connection.execute(f"DROP PUBLICATION IF EXISTS {quote(name)}".encode())
+    if only_receives(incarnation):
+        return
     ((version,),) = await fetch(connection, "SELECT current_setting('server_version_num')::int")
     options = "publish_via_partition_root = true"
     if version >= GENERATED_PUBLISHED:  # without it that server refuses updates of tables with generated columns
@@ -167,13 +191,16 @@ async def _bring_up_to_date(
             if damage := find_damage(place.peer, layout, found.get(layout.name)):
                 raise damage
     published = await published_tables(connection, incarnation)
+    heard = not only_receives(incarnation)
     for name, layout in layouts.items():
-        if name not in wanted:
+        if name not in wanted or (layout.identities and not heard):
             await _release(connection, layout, incarnation, published)
     for name, collection in wanted.items():
         entry = found[collection.table_at(place.peer)]
         known = layouts.get(name)
-        if known is None or not known.is_for(collection) or entry.identity != "f" or entry.oid not in published:
+        if not heard:
+            await save_layout(connection, _layout(place, collection, entry, {}, ()))
+        elif known is None or not known.is_for(collection) or entry.identity != "f" or entry.oid not in published:
             await _capture(connection, place, collection, entry, incarnation, known, entry.oid in published)
 
 
@@ -203,17 +230,24 @@ async def _capture(
         if identity != "f":
             identities.setdefault(table, _CLAUSES.get(identity) or f"USING INDEX {quote(index)}")
             await connection.execute(f"ALTER TABLE {table} REPLICA IDENTITY FULL".encode())
-    columns, key = collection.columns, collection.key
+    columns = collection.columns
     widths = known.widths if known is not None else ()
     if known is not None and known.columns != columns[: len(known.columns)]:
         raise PeerChanged("a collection's columns were changed", why="columns may only be added at its end", peer=place.peer)
     if known is not None and len(known.columns) < len(columns):
         ((end,),) = await fetch(connection, f"SELECT {END}")
         widths = (*widths, (end, len(known.columns)))
-    layout = Layout(collection.name, place.schema, entry.table.name, entry.oid, columns, key, identities, widths)
+    layout = _layout(place, collection, entry, identities, widths)
     if not published:
         await connection.execute(f"ALTER PUBLICATION {quote(object_name(incarnation))} ADD TABLE {layout.table}".encode())
     await save_layout(connection, layout)
+
+
+def _layout(
+    place: Place, collection: Collection, entry: Catalog, identities: Mapping[str, str], widths: tuple[tuple[int, int], ...]
+) -> Layout:
+    columns, key = collection.columns, collection.key
+    return Layout(collection.name, place.schema, entry.table.name, entry.oid, columns, key, dict(identities), widths)
 
 
 async def _release(connection: Connection, layout: Layout, incarnation: str, published: set[int]) -> None:
@@ -265,6 +299,8 @@ async def examine(connection: Connection, place: Place, incarnation: str) -> Pee
         if damage := find_damage(place.peer, layout, entry):
             return damage
         where = {"peer": place.peer, "collection": layout.collection, "table": layout.name}
+        if only_receives(incarnation):
+            continue
         if layout.oid not in published:
             what, why = "changes of a table were not captured", "it was taken out of the publication"
             return PeerChanged(what, why=why, hint=_REJOIN, **where)

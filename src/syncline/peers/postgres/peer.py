@@ -9,12 +9,11 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import aclosing, asynccontextmanager, suppress
 from typing import Final, TypeVar
 
-import psycopg
+import msgspec
 
 from syncline.model import limits
 from syncline.model.block import Block
-from syncline.model.canonical import CHAIN, SHA256, Way
-from syncline.model.change import Change, Transaction
+from syncline.model.change import Change, Refusal, Transaction
 from syncline.model.errors import PeerBusy, PeerChanged, PeerUnreachable, PeerUnsafe, Problem
 from syncline.model.schema import Collection, Table
 from syncline.model.stamp import Micros, Offset, Position
@@ -22,16 +21,17 @@ from syncline.model.value import Key, Row
 from syncline.model.words import counted
 from syncline.model.write import Batch
 from syncline.peers.asked import asking
-from syncline.peers.digest import ReadsDigests, is_ordered, sample
 from syncline.peers.postgres import check, digest, footprint, inspect, slot, snapshot
 from syncline.peers.postgres.apply import Applier
 from syncline.peers.postgres.capture import Capture, Recent
 from syncline.peers.postgres.connect import Connection, Place, errors, open_session, parse_url
+from syncline.peers.postgres.digesting import DigestsInServer
 from syncline.peers.postgres.features import FEATURES, STATE
 from syncline.peers.postgres.kept import read_kept
 from syncline.peers.postgres.layout import load_layouts
 from syncline.peers.postgres.pulse import Watch, sever
-from syncline.peers.protocol import Applied, Chunk, Digest, Digests, Identity, Kept, Range
+from syncline.peers.protocol import Applied, Chunk, Identity, Kept
+from syncline.peers.receiving import Deliveries, only_receives
 from syncline.peers.sessions import Sessions
 
 _T = TypeVar("_T")
@@ -41,12 +41,13 @@ _AGAIN_SECONDS: Final = 0.1
 _HEAR_SECONDS: Final = 1.0
 
 
-class PostgresPeer(ReadsDigests):
+class PostgresPeer(DigestsInServer):
     """See the protocol, syncline.peers.protocol.Peer."""
 
-    def __init__(self, name: str, place: Place) -> None:
+    def __init__(self, name: str, place: Place, *, captures: bool = True) -> None:
         self.name = name
-        self.features = FEATURES
+        self.features = msgspec.structs.replace(FEATURES, captures=captures)
+        self._to_capture = captures
         self.place = place
         self._reader: Connection | None = None
         self._writer: Connection | None = None
@@ -55,6 +56,7 @@ class PostgresPeer(ReadsDigests):
         self._applier: Applier | None = None
         self._captures: set[Capture] = set()
         self._recent = Recent()
+        self._deliveries = Deliveries(name)
         self._algorithms: dict[str, str] | None = None
 
     # -- coming and going -------------------------------------------------------------------------------------------------
@@ -66,7 +68,16 @@ class PostgresPeer(ReadsDigests):
         self._reader = await open_session(self.place)
         self._writer = await open_session(self.place)
         self._apart = Sessions(self.name, lambda: open_session(self.place))
-        return await self._read(lambda connection: footprint.read_identity(connection, self.name), "connecting")
+        return self._known(await self._read(self._identity, "connecting"))
+
+    async def _identity(self, connection: Connection) -> Identity:
+        return await footprint.read_identity(connection, self.name, captures=self._to_capture)
+
+    def _known(self, identity: Identity) -> Identity:
+        """What was set up to be captured stays so, even if its users are not to be heard any more."""
+        heard = self._to_capture or not (identity.fresh or only_receives(identity.incarnation))
+        self.features = msgspec.structs.replace(FEATURES, captures=heard)
+        return identity
 
     async def inspect(self) -> dict[str, Table]:
         """See the protocol."""
@@ -74,7 +85,9 @@ class PostgresPeer(ReadsDigests):
 
     async def check(self, collections: Sequence[Collection]) -> list[Problem]:
         """See the protocol."""
-        return await self._read(lambda connection: check.problems(connection, self.place, collections), "checking")
+        return await self._read(
+            lambda connection: check.problems(connection, self.place, collections, captures=self.features.captures), "checking"
+        )
 
     async def advice(self, collections: Sequence[Collection]) -> list[str]:
         """What would be better at this peer, but need not be."""
@@ -111,16 +124,17 @@ class PostgresPeer(ReadsDigests):
 
         async def work(connection: Connection) -> Identity:
             await self._require(connection, collections)
-            return await footprint.install(connection, self.place, collections, secrets.token_hex(8))
+            token = secrets.token_hex(8)
+            return await footprint.install(connection, self.place, collections, token, captures=self._to_capture)
 
-        identity = await self._write(work, "setting up")
+        identity = self._known(await self._write(work, "setting up"))
         named = {collection.name: collection for collection in collections}
         self._applier = await self._write(lambda connection: self._make_applier(connection, named), "setting up")
         self._applier.nonce = identity.nonce
         return identity
 
     async def _require(self, connection: Connection, collections: Sequence[Collection]) -> None:
-        found = await check.problems(connection, self.place, collections)
+        found = await check.problems(connection, self.place, collections, captures=self.features.captures)
         if found:
             why = "; ".join(f"{problem.what} ({', '.join(map(str, problem.where.values()))})" for problem in found[:5])
             what = f"{counted(len(found), 'problem')} in the way of synchronising this peer"
@@ -170,6 +184,11 @@ class PostgresPeer(ReadsDigests):
 
     async def stream(self, after: Position | None) -> AsyncIterator[Transaction]:
         """See the protocol. The server pushes."""
+        if not self.features.captures:
+            async with aclosing(self._deliveries.stream(self._received)) as told:  # type: ignore[type-var]
+                async for transaction in told:
+                    yield transaction
+            return
         capture = Capture(self.place, self._opened(self._reader), self._reading, self._recent)
         self._captures.add(capture)
         try:
@@ -182,6 +201,11 @@ class PostgresPeer(ReadsDigests):
             raise
         finally:
             self._captures.discard(capture)
+
+    async def _received(self) -> tuple[Offset, tuple[Refusal, ...]]:
+        """How far this peer was brought, and which rows it refused with that."""
+        async with self._writing:  # an apply that is under way is told by itself
+            return await self._read(footprint.read_delivery, "reading its watermark")
 
     async def _hang_up(self) -> None:
         """Have whoever waits for a server that is gone hear of it: by itself that wait would not end."""
@@ -205,7 +229,7 @@ class PostgresPeer(ReadsDigests):
         """The moment that this connection sees; captures tell when they are there, and give out nothing that reaches beyond."""
         with asking(capture.asked for capture in self._captures):
             async with self._writing:
-                taken = await snapshot.moment(connection, bare=bare)
+                taken = await snapshot.moment(connection, bare=bare, heard=self.features.captures)
                 if self._captures and not taken.flushed:
                     await snapshot.flush(self._opened(self._writer))
             for capture in self._captures:
@@ -214,6 +238,8 @@ class PostgresPeer(ReadsDigests):
 
     async def acknowledge(self, upto: Position) -> None:
         """See the protocol."""
+        if not self.features.captures:
+            return
         for capture in self._captures:
             if await capture.acknowledge(upto.major):
                 return
@@ -232,7 +258,9 @@ class PostgresPeer(ReadsDigests):
         applier = self._applier
         if applier is None:
             raise PeerUnsafe("this peer is not set up in this session", hint="call setup first", peer=self.name)
-        return await self._write(lambda _: applier.apply(batch), "applying")
+        applied = await self._write(lambda _: applier.apply(batch), "applying")
+        self._deliveries.note(batch.upto, applied.refused)
+        return applied
 
     async def chunk(self, collection: Collection, after: Key | None, limit: int, upto: Key | None = None) -> Chunk:
         """See the protocol."""
@@ -290,70 +318,6 @@ class PostgresPeer(ReadsDigests):
     ) -> Callable[[Connection], Awaitable[list[tuple[Key, Row]]]]:
         return lambda one: snapshot.read_range(one, source, after, upto, limits.COMPARE_ROWS_MAX)
 
-    # -- digests ----------------------------------------------------------------------------------------------------------
-
-    async def ways(self, collection: Collection) -> dict[str, str]:
-        """See the protocol. What the server cannot compute is read."""
-        able = await self._able()
-        if not is_ordered(collection) or not (await self._inside(collection, digest.is_chained))[1]:
-            able = {name: one for name, one in able.items() if name != CHAIN}
-        return {SHA256: sample()} | able
-
-    async def fences(self, collection: Collection, ranges: Sequence[Range], size: int) -> list[list[Key]]:
-        """See the protocol."""
-        _, found = await self._inside(collection, lambda one, source: digest.fences(one, source, ranges, size))
-        return found
-
-    async def digests(self, collection: Collection, ranges: Sequence[Range], way: Way) -> Digests:
-        """See the protocol."""
-        if way.algorithm in await self._able():
-            taken, parts = await self._inside(collection, lambda one, at: digest.digests(one, at, collection, ranges, way))
-            if parts is not None:
-                return Digests(tuple(parts), taken.position, taken.watermark)
-        return await super().digests(collection, ranges, way)
-
-    async def hashes(self, collection: Collection, ranges: Sequence[Range], way: Way) -> list[dict[Key, int]]:
-        """See the protocol."""
-        if way.each.algorithm not in await self._able():
-            return await super().hashes(collection, ranges, way)
-        _, found = await self._inside(collection, lambda one, source: digest.hashes(one, source, collection, ranges, way))
-        return found
-
-    async def digests_of(self, collection: Collection, groups: Sequence[Sequence[Key]], way: Way) -> Digests:
-        """See the protocol."""
-        if way.each.algorithm not in await self._able():
-            return await super().digests_of(collection, groups, way)
-
-        async def work(plain: bool) -> tuple[snapshot.Moment, list[Digest]]:
-            return await self._inside(
-                collection, lambda one, source: digest.digests_of(one, source, collection, groups, way, plain=plain)
-            )
-
-        try:
-            taken, parts = await work(False)
-        except PeerUnsafe as error:
-            if not isinstance(error.__cause__, psycopg.DataError | psycopg.IntegrityError | psycopg.errors.UndefinedFunction):
-                raise
-            taken, parts = await work(True)  # its type refuses a key, or has no equality
-        return Digests(tuple(parts), taken.position, taken.watermark)
-
-    async def _able(self) -> dict[str, str]:
-        """The algorithms that the server computes, with samples."""
-        if self._algorithms is None:
-            self._algorithms = await self._read(digest.algorithms, "asking how it digests")
-        return self._algorithms
-
-    async def _inside(
-        self, collection: Collection, work: Callable[[Connection, snapshot.Source], Awaitable[_T]]
-    ) -> tuple[snapshot.Moment, _T]:
-        """Have the server compute something of a collection, with the moment of its snapshot."""
-
-        async def within(connection: Connection) -> tuple[snapshot.Moment, _T]:
-            async with self._snapshot(connection) as taken:
-                return taken, await work(connection, await snapshot.source_of(connection, self.place, collection))
-
-        return await self._read(within, "digesting rows")
-
     async def clock(self) -> Micros:
         """See the protocol."""
         sql = "SELECT (extract(epoch FROM pg_catalog.clock_timestamp()) * 1000000)::int8"
@@ -361,6 +325,23 @@ class PostgresPeer(ReadsDigests):
         return int(rows[0][0])
 
     # -- inside -----------------------------------------------------------------------------------------------------------
+
+    async def able(self) -> dict[str, str]:
+        """See syncline.peers.postgres.digesting."""
+        if self._algorithms is None:
+            self._algorithms = await self._read(digest.algorithms, "asking how it digests")
+        return self._algorithms
+
+    async def inside(
+        self, collection: Collection, work: Callable[[Connection, snapshot.Source], Awaitable[_T]]
+    ) -> tuple[snapshot.Moment, _T]:
+        """See syncline.peers.postgres.digesting."""
+
+        async def within(connection: Connection) -> tuple[snapshot.Moment, _T]:
+            async with self._snapshot(connection) as taken:
+                return taken, await work(connection, await snapshot.source_of(connection, self.place, collection))
+
+        return await self._read(within, "digesting rows")
 
     @asynccontextmanager
     async def _snapshot(self, connection: Connection) -> AsyncIterator[snapshot.Moment]:
@@ -394,7 +375,7 @@ class PostgresPeer(ReadsDigests):
                 return await work(connection)
 
 
-def open_peer(name: str, url: str, *, poll_seconds: float = limits.POLL_SECONDS) -> PostgresPeer:
+def open_peer(name: str, url: str, *, poll_seconds: float = limits.POLL_SECONDS, captures: bool = True) -> PostgresPeer:
     """The entry point of this kind: a peer at `postgresql://...`. Raises PeerUnsafe for an address that cannot be read."""
     del poll_seconds  # the server pushes
-    return PostgresPeer(name, parse_url(name, url))
+    return PostgresPeer(name, parse_url(name, url), captures=captures)

@@ -77,8 +77,8 @@ async def read_facts(connection: Connection) -> Facts:
     return msgspec.structs.replace(Facts(*row), dialled=connection.pgconn.backend_pid)
 
 
-def server_problems(facts: Facts, place: Place, *, fresh: bool) -> Iterator[Problem]:
-    """Every unmet precondition of the server and the role. `fresh`: nothing was set up there yet."""
+def server_problems(facts: Facts, place: Place, *, fresh: bool, captures: bool = True) -> Iterator[Problem]:
+    """Every unmet precondition of the server and the role. `fresh`: nothing was set up there yet. `captures`: see check."""
     peer, host, settings = place.peer, facts.host, facts.settings
     if facts.version < VERSION_MIN:
         why = "13 is needed"
@@ -88,12 +88,8 @@ def server_problems(facts: Facts, place: Place, *, fresh: bool) -> Iterator[Prob
         yield Problem("a connection pooler stands before the server", why=why, hint=HINT, peer=peer)
     if facts.standby:
         yield Problem("this server is a standby", why="nothing can be written to it", hint="name the primary", peer=peer)
-    if settings["wal_level"] != "logical":
-        why = f"wal_level is {settings['wal_level']}"
-        yield Problem("changes cannot be captured", why=why, hint=to_decode(host), peer=peer)
-    if not facts.replicates:
-        why, hint = f"{facts.role} lacks REPLICATION", to_replicate(host, facts.role)
-        yield Problem("the role may not replicate", why=why, hint=hint, peer=peer)
+    if captures:
+        yield from _decoding(facts, peer)
     if settings["server_encoding"] != "UTF8":
         why = f"its encoding is {settings['server_encoding']}; text that is not in it could not be carried exactly"
         hint = "copy it into a UTF8 database: pg_dump, then createdb -E UTF8 -T template0"
@@ -103,6 +99,16 @@ def server_problems(facts: Facts, place: Place, *, fresh: bool) -> Iterator[Prob
         hint = f"ALTER ROLE {quote(facts.role)} SET transaction_timeout = 0"
         yield Problem("the role's transactions are ended", why=why, hint=hint, peer=peer)
     yield from _rights(facts, peer, fresh=fresh)
+
+
+def _decoding(facts: Facts, peer: str) -> Iterator[Problem]:
+    """What its log could not be read for."""
+    if facts.settings["wal_level"] != "logical":
+        why = f"wal_level is {facts.settings['wal_level']}"
+        yield Problem("changes cannot be captured", why=why, hint=to_decode(facts.host), peer=peer)
+    if not facts.replicates:
+        why, hint = f"{facts.role} lacks REPLICATION", to_replicate(facts.host, facts.role)
+        yield Problem("the role may not replicate", why=why, hint=hint, peer=peer)
     yield from _room(facts, peer)
 
 

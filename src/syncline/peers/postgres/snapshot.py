@@ -24,6 +24,7 @@ from syncline.peers.postgres.footprint import END, position
 from syncline.peers.postgres.inspect import Catalog, catalogs
 from syncline.peers.postgres.ranges import compared, term
 from syncline.peers.protocol import Chunk
+from syncline.peers.receiving import received
 from syncline.peers.storing import Unstorable
 
 _FLUSHED = "pg_catalog.pg_wal_lsn_diff(pg_catalog.pg_current_wal_flush_lsn(), '0/0')::int8"
@@ -46,15 +47,16 @@ class Moment(NamedTuple):
         return xid not in self.running and (xid - self.xmax) % _XID >= _XID // 2
 
 
-async def moment(connection: Connection, *, bare: bool = False) -> Moment:
-    """Take the snapshot of the transaction that has just begun."""
+async def moment(connection: Connection, *, bare: bool = False, heard: bool = True) -> Moment:
+    """Take the snapshot of the transaction that has just begun. `heard`: what users change there is captured."""
     cursor = await connection.execute((_BARE_SQL if bare else _MOMENT_SQL).encode(), ())
     row = await cursor.fetchone()
     assert row is not None
     text, end, watermark, flushed = row
     _, xmax, running = text.split(":")
     numbers = frozenset(int(number) % _XID for number in running.split(",") if number)
-    return Moment(int(xmax) % _XID, numbers, position(end, watermark), watermark, flushed >= end)
+    where = position(end, watermark) if heard else received(watermark)
+    return Moment(int(xmax) % _XID, numbers, where, watermark, flushed >= end)
 
 
 async def flush(connection: Connection) -> None:

@@ -11,6 +11,7 @@ from syncline.model.errors import PeerChanged, PeerUnsafe
 from syncline.model.schema import Collection
 from syncline.model.stamp import Offset, Position
 from syncline.peers.protocol import Identity
+from syncline.peers.receiving import UNHEARD, only_receives, receiving
 from syncline.peers.sqlite.features import CHANGELOG, FORMAT, LAYOUT, PREFIX, STATE, WATERMARK, quote
 from syncline.peers.sqlite.inspect import catalog, kind_of_table
 from syncline.peers.sqlite.layout import Layout, load_layouts, save_layout
@@ -73,17 +74,26 @@ def millis_of(where: Position) -> int:
     return int(where.text, 16) if where.text else 0
 
 
-def read_identity(connection: sqlite3.Connection, peer: str) -> Identity:
-    """Who is there. Call inside a read transaction."""
+def read_identity(connection: sqlite3.Connection, peer: str, *, captures: bool) -> Identity:
+    """Who is there. Call inside a read transaction.
+
+    `captures`: what users change there is to be captured; where it was not until now, the incarnation says so.
+    """
     state = read_state(connection, peer)
     if state is None:
         return Identity("", "", 0, Position(0), fresh=True)
     end, forgotten = read_end(connection), Position(state.trimmed)
-    return Identity(state.incarnation, state.nonce, state.watermark, end, False, state.fingerprint, forgotten)
+    unheard = captures and only_receives(state.incarnation)
+    incarnation = f"{state.incarnation} ({UNHEARD})" if unheard else state.incarnation
+    return Identity(incarnation, state.nonce, state.watermark, end, False, state.fingerprint, forgotten)
 
 
-def install(connection: sqlite3.Connection, peer: str, collections: Sequence[Collection], incarnation: str) -> Identity:
+def install(
+    connection: sqlite3.Connection, peer: str, collections: Sequence[Collection], incarnation: str, *, captures: bool
+) -> Identity:
     """Create or update the footprint for exactly these collections; call inside a write transaction.
+
+    `captures`: see read_identity. A file that only receives gets no trigger: its changelog has deliveries alone.
 
     Raises PeerChanged when triggers are gone or altered: writes may have gone by unseen.
     """
@@ -92,8 +102,11 @@ def install(connection: sqlite3.Connection, peer: str, collections: Sequence[Col
         if statement.strip():
             connection.execute(statement)
     if fresh:
-        connection.execute(f"INSERT INTO {STATE} (one, format, incarnation) VALUES (1, ?, ?)", (FORMAT, incarnation))
+        named = incarnation if captures else receiving(incarnation)
+        connection.execute(f"INSERT INTO {STATE} (one, format, incarnation) VALUES (1, ?, ?)", (FORMAT, named))
         connection.execute(f"INSERT INTO {CHANGELOG} (kind, at, b0) VALUES ({WATERMARK}, {NOW}, 0)")
+    elif captures and not is_heard(connection):  # whoever knows the old one was told before
+        connection.execute(f"UPDATE {STATE} SET incarnation = ?", (incarnation,))
     layouts = load_layouts(connection)
     wanted = {collection.name: collection for collection in collections}
     require_undamaged(connection, peer, collections)
@@ -108,8 +121,10 @@ def install(connection: sqlite3.Connection, peer: str, collections: Sequence[Col
     number = max(layouts, default=0)
     for collection in wanted.values():
         number += 1
-        refresh(connection, Layout(number, collection.name, collection.table_at(peer), collection.columns, collection.key))
-    return msgspec.structs.replace(read_identity(connection, peer), fresh=fresh)
+        layout = Layout(number, collection.name, collection.table_at(peer), collection.columns, collection.key)
+        save_layout(connection, layout)  # where nothing is captured, there is nothing to refresh
+        refresh(connection, layout)
+    return msgspec.structs.replace(read_identity(connection, peer, captures=captures), fresh=fresh)
 
 
 def require_undamaged(connection: sqlite3.Connection, peer: str, collections: Sequence[Collection]) -> None:
@@ -147,9 +162,20 @@ def width(connection: sqlite3.Connection) -> int:
     return (int(columns) - 3) // 2
 
 
+def is_heard(connection: sqlite3.Connection) -> bool:
+    """Whether what users change in this file is captured."""
+    (incarnation,) = connection.execute(f"SELECT incarnation FROM {STATE}").fetchone()
+    return not only_receives(incarnation)
+
+
+def _texts(connection: sqlite3.Connection, layout: Layout) -> dict[str, str]:
+    """The triggers that capture a layout's table, by name."""
+    return trigger_texts(layout, catalog(connection, layout.table)) if is_heard(connection) else {}
+
+
 def refresh(connection: sqlite3.Connection, layout: Layout) -> Layout:
     """Install the triggers of a layout as its table asks for now; call inside a write transaction."""
-    texts = trigger_texts(layout, catalog(connection, layout.table))
+    texts = _texts(connection, layout)
     if texts != layout.installed or not _fires_first(connection, layout):
         drop_triggers(connection, layout.installed)
         for text in texts.values():
@@ -169,7 +195,8 @@ def find_damage(connection: sqlite3.Connection, peer: str, layouts: Iterable[Lay
     """Raise PeerChanged if a captured table is gone, recreated or renamed, or lost a captured column (F25, D43)."""
     found = dict(connection.execute("SELECT name, sql FROM sqlite_schema WHERE type = 'trigger'").fetchall())
     for layout in layouts:
-        if not layout.active or all(found.get(name) == text for name, text in layout.installed.items()):
+        whole = all(found.get(name) == text for name, text in layout.installed.items())
+        if not layout.active or (whole and layout.installed):
             continue
         where = {"peer": peer, "collection": layout.collection, "table": layout.table}
         if kind_of_table(connection, layout.table) != "table":
@@ -180,6 +207,8 @@ def find_damage(connection: sqlite3.Connection, peer: str, layouts: Iterable[Lay
         if lost:
             what = "columns of a captured table were dropped or renamed"
             raise PeerChanged(what, why=f"there is no {', '.join(lost)} any more", hint=_REJOIN, **where)
+        if whole:
+            continue  # it only receives
         gone = [name for name in layout.installed if name not in found]
         why = "the table was recreated, or the triggers were dropped" if gone else "the triggers were altered"
         raise PeerChanged("changes of a table were not captured", why=why, hint=_REJOIN, **where)
@@ -197,10 +226,7 @@ def examine(connection: sqlite3.Connection, peer: str) -> PeerChanged | None:
 def needs_refresh(connection: sqlite3.Connection, layouts: Iterable[Layout]) -> bool:
     """Whether a table's unique constraints or other triggers changed, so that ours must be made anew."""
     active = [layout for layout in layouts if layout.active]
-    return any(
-        trigger_texts(layout, catalog(connection, layout.table)) != layout.installed or not _fires_first(connection, layout)
-        for layout in active
-    )
+    return any(_texts(connection, layout) != layout.installed or not _fires_first(connection, layout) for layout in active)
 
 
 def _fires_first(connection: sqlite3.Connection, layout: Layout) -> bool:

@@ -64,9 +64,10 @@ class _Open:
 class SqlitePeer(ReadsDigests):
     """See the protocol, syncline.peers.protocol.Peer."""
 
-    def __init__(self, name: str, place: Place, poll_seconds: float = limits.POLL_SECONDS) -> None:
+    def __init__(self, name: str, place: Place, poll_seconds: float = limits.POLL_SECONDS, *, captures: bool = True) -> None:
         self.name = name
-        self.features = FEATURES
+        self.features = FEATURES  # of one that only receives, the changelog has its deliveries
+        self._to_capture = captures
         self.place = place
         self._poll_seconds = poll_seconds
         self._open: _Open | None = None
@@ -82,7 +83,7 @@ class SqlitePeer(ReadsDigests):
         if is_to_be_created(self.place):
             return Identity("", "", 0, Position(0), fresh=True, empty=True)
         self._open = await patiently(self.place, self._poll_seconds, lambda: _Open(self.place))
-        return await self._read(partial(footprint.read_identity, peer=self.name))
+        return await self._read(partial(footprint.read_identity, peer=self.name, captures=self._to_capture))
 
     async def inspect(self) -> dict[str, Table]:
         """See the protocol."""
@@ -139,7 +140,8 @@ class SqlitePeer(ReadsDigests):
                 why = "; ".join(f"{problem.what} ({', '.join(map(str, problem.where.values()))})" for problem in found[:5])
                 what = f"{counted(len(found), 'problem')} in the way of synchronising this peer"
                 raise PeerUnsafe(what, why=why, hint=found[0].hint or "see 'syncline check'", peer=self.name)
-            return footprint.install(connection, self.name, collections, secrets.token_hex(8))
+            token = secrets.token_hex(8)
+            return footprint.install(connection, self.name, collections, token, captures=self._to_capture)
 
     async def enter(self, nonce: str) -> Offset:
         """See the protocol."""
@@ -352,6 +354,6 @@ def _trim(applier: Applier, connection: sqlite3.Connection) -> None:
         applier.trim()
 
 
-def open_peer(name: str, url: str, *, poll_seconds: float = limits.POLL_SECONDS) -> SqlitePeer:
+def open_peer(name: str, url: str, *, poll_seconds: float = limits.POLL_SECONDS, captures: bool = True) -> SqlitePeer:
     """The entry point of this kind: a peer at `sqlite:///path`. Raises PeerUnsafe for an address that cannot be read."""
-    return SqlitePeer(name, parse_url(name, url), poll_seconds)
+    return SqlitePeer(name, parse_url(name, url), poll_seconds, captures=captures)

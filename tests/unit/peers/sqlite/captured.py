@@ -26,7 +26,7 @@ class CapturedFile:
         self.sql = sqlite3.connect(path, isolation_level=None)
         self.sql.executescript(schema)
         self.collections = collections
-        install(self.sql, "here", collections, "incarnation")
+        install(self.sql, "here", collections, "incarnation", captures=True)
         self.sql.executescript(after)
 
     def refresh(self) -> None:
