@@ -47,17 +47,24 @@ def loaded(made: Pair, rows: int, python: str, backend: str) -> float:
     return rows / took
 
 
-def filled(made: Pair, rows: int) -> tuple[float, float]:
+def filled(made: Pair, rows: int, *, one_way: bool) -> tuple[float, float]:
     """Rows a second of a join, from the start of the hub's process to the last row's arrival; its peak memory in MiB."""
-    made.configure(one_way=False)
+    made.configure(one_way=one_way)
     before = made.processors()
     begun = time.perf_counter()
     with made.hub() as process, made.connect(1) as right:
+        right.execute("SET enable_seqscan = off")  # a plan from when the table was empty would read all of it at each look
         while right.execute("SELECT 1 FROM customers WHERE id = %s", (rows,)).fetchone() is None:
             time.sleep(0.01)
         took = time.perf_counter() - begun
         memory = peak_rss_mib(process.pid)
         spent(made, process.pid, before, rows, took)
+    made.syncline("teardown", "--yes")
+    for path in made.folder.glob("bench.log.db*"):
+        path.unlink()
+    with made.connect(1) as right:
+        right.execute("TRUNCATE customers")
+        right.execute("CHECKPOINT")
     return rows / took, memory
 
 
@@ -70,22 +77,24 @@ def main() -> None:
     options = parser.parse_args()
     floors: list[float] = []
     others: dict[str, list[float]] = {backend: [] for backend in BACKENDS if options.dlt}
-    runs: list[tuple[float, float]] = []
+    runs: dict[str, list[tuple[float, float]]] = {"one way": [], "two ways": []}
     for _ in range(options.runs):
         with pair(options.rows, both=False) as made:
             floors.append(copied(made, options.rows))
             for backend, rates in others.items():
                 rates.append(loaded(made, options.rows, options.dlt, backend))
-            runs.append(filled(made, options.rows))
-    floor, rate = statistics.median(floors), statistics.median(run[0] for run in runs)
+            for way, ours in runs.items():
+                ours.append(filled(made, options.rows, one_way=way == "one way"))
+    floor = statistics.median(floors)
     print(f"| {options.rows:,} rows into an empty table | rows/s, median | ratio | all runs | peak MiB |")
     print("|---|---|---|---|---|")
     print(f"| psql COPY binary, piped | {floor:,.0f} | 1.00 | {', '.join(f'{one:,.0f}' for one in floors)} | |")
     for backend, rates in others.items():
         median, listed = statistics.median(rates), ", ".join(f"{one:,.0f}" for one in rates)
         print(f"| dlt, backend {backend} | {median:,.0f} | {median / floor:.2f} | {listed} | |")
-    listed = ", ".join(f"{run[0]:,.0f}" for run in runs)
-    print(f"| Syncline, two ways | {rate:,.0f} | {rate / floor:.2f} | {listed} | {max(run[1] for run in runs):.0f} |")
+    for way, ours in runs.items():
+        rate, listed = statistics.median(run[0] for run in ours), ", ".join(f"{run[0]:,.0f}" for run in ours)
+        print(f"| Syncline, {way} | {rate:,.0f} | {rate / floor:.2f} | {listed} | {max(run[1] for run in ours):.0f} |")
 
 
 if __name__ == "__main__":

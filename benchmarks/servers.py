@@ -44,19 +44,22 @@ def row(what: str, runs: list[float], native: float = 0.0) -> str:
 
 def snapshots(options: argparse.Namespace) -> None:
     """Filling an empty peer."""
-    floors, runs = [], []
+    floors: list[float] = []
+    runs: dict[str, list[float]] = {"one way": [], "two ways": []}
     others: dict[str, list[float]] = {backend: [] for backend in postgres_snapshot.BACKENDS if options.dlt}
     for _ in range(options.runs):
         with pair(options.rows, both=False) as made:
             floors.append(postgres_snapshot.copied(made, options.rows))
             for backend, rates in others.items():
                 rates.append(postgres_snapshot.loaded(made, options.rows, options.dlt, backend))
-            runs.append(postgres_snapshot.filled(made, options.rows)[0])
+            for way, ours in runs.items():
+                ours.append(postgres_snapshot.filled(made, options.rows, one_way=way == "one way")[0])
     native = statistics.median(floors)
     print(row("PostgreSQL, an empty table: psql COPY binary, piped", floors, native), flush=True)
     for backend, rates in others.items():
         print(row(f"PostgreSQL, an empty table: dlt, backend {backend}", rates, native), flush=True)
-    print(row("PostgreSQL, an empty table: Syncline", runs, native), flush=True)
+    for way, ours in runs.items():
+        print(row(f"PostgreSQL, an empty table: Syncline, {way}", ours, native), flush=True)
     for way, name in (("maria", "MariaDB to PostgreSQL"), ("postgres", "PostgreSQL to MariaDB")):
         for what, work in (
             ("an empty table", mariadb_catchup.filled),

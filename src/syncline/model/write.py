@@ -101,9 +101,8 @@ class Write(msgspec.Struct, frozen=True):
             return list(zip(*[one.values for one in series[skipped:]], strict=True))
 
         made = Late(0 if op is Op.DELETE else count, rows)
-        return cls(
-            op, collection, cast(tuple[Key, ...], Late(count, keys)), fields, deltas, cast(tuple[Row, ...], made), series
-        )
+        named, held = cast(tuple[Key, ...], Late(count, keys)), cast(tuple[Row, ...], made)
+        return cls(op, collection, named, fields, deltas, held, series, fresh)
 
 
 class Batch(msgspec.Struct, frozen=True):

@@ -15,6 +15,7 @@ from syncline.model.schema import Collection
 from syncline.model.stamp import Micros, Offset, Position
 from syncline.model.value import ABSENT, Key, Row, Value
 from syncline.model.write import Batch, Op, Write
+from syncline.peers.receiving import only_receives, received, receiving
 
 Tables = dict[str, dict[Key, Row]]
 
@@ -74,6 +75,7 @@ class Content(msgspec.Struct):
     incarnation: str = ""
     nonce: str = ""
     captured: frozenset[str] = frozenset()
+    refused: tuple[Refusal, ...] = ()  # by the last batch; all that one which only receives remembers
 
     def copy(self) -> "Content":
         """An independent copy (rows and commits are immutable)."""
@@ -161,11 +163,14 @@ class SimDatabase:
 
     # -- Syncline's side --------------------------------------------------------------------------------------------------
 
-    def set_up(self, collections: Sequence[str]) -> None:
-        """Install the footprint and capture these collections from now on."""
+    def set_up(self, collections: Sequence[str], *, captures: bool = True) -> None:
+        """Install the footprint and capture these collections from now on, or nothing."""
         content = self.content
         if not content.incarnation:
-            content.incarnation = f"incarnation-{self._rng.randrange(2**48):012x}"
+            made = f"incarnation-{self._rng.randrange(2**48):012x}"
+            content.incarnation = made if captures else receiving(made)
+        if only_receives(content.incarnation):
+            return
         content.captured = content.captured | frozenset(collections)
 
     def tear_down(self) -> None:
@@ -192,6 +197,7 @@ class SimDatabase:
         tables.flush()
         self.content.watermark, self.content.fingerprint = batch.upto, batch.fingerprint
         refusals = tuple(Refusal(write.collection, write.keys[place], *why) for write, place, why in refused)
+        self.content.refused = refusals
         return self._commit((), refusals, echo=True)
 
     def _write(self, tables: "_Overlay", write: Write, place: int) -> tuple[str, str] | None:
@@ -235,12 +241,16 @@ class SimDatabase:
     def end(self) -> Position:
         """The last commit of the history."""
         content = self.content
+        if only_receives(content.incarnation):
+            return received(content.watermark)
         return content.history[-1].position if content.history else Position(content.number)
 
     def trim(self, upto: int) -> None:
         """Forget the history up to a commit, but for the last one."""
         content = self.content
         upto = min(upto, content.number - 1)
+        if only_receives(content.incarnation):
+            return
         if upto > content.trimmed:
             del content.history[: upto - content.trimmed]
             content.trimmed = upto

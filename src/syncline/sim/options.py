@@ -39,6 +39,7 @@ class Options(msgspec.Struct, frozen=True):
     deletes: str = "update_wins"
     settings: Settings = Settings()
     proves: bool = False  # the hub compares in the background
+    receivers: tuple[str, ...] = ()  # peers that only receive: nothing is captured there, and nobody writes
     losses: str = ""  # by which policy rows are repaired that a peer loses at the end; '': none are lost
 
     def show(self) -> str:
@@ -90,6 +91,8 @@ def draw(seed: int, abilities: frozenset[str] = frozenset()) -> Options:
         options = msgspec.structs.replace(options, proves=True)
     if "join" in abilities and rng.random() < 0.5:
         options = msgspec.structs.replace(options, chunk_rows=rng.choice((1, 1, 2)))
+    if "receive" in abilities and options.start != "differing" and rng.random() < 0.25:
+        options = msgspec.structs.replace(options, receivers=peers[-1:], losses="")
     return options
 
 

@@ -24,7 +24,7 @@ class SimPeer(ReadsDigests):
     """A connection to a database. Several may exist, one after the other or side by side.
 
     `columns`: rows come by columns, and neighbouring transactions in groups, of sizes that this generator draws. `chunk_rows`:
-    by collection, so many rows a range has at most, however many are asked for.
+    by collection, so many rows a range has at most, however many are asked for. `captures`: else it only receives.
     """
 
     def __init__(
@@ -35,9 +35,10 @@ class SimPeer(ReadsDigests):
         exact: bool = True,
         columns: random.Random | None = None,
         chunk_rows: Mapping[str, int] | None = None,
+        captures: bool = True,
     ) -> None:
         self.name = database.name
-        self.features = Features("simulated", transactions_exact=exact and columns is None)
+        self.features = Features("simulated", captures, transactions_exact=exact and columns is None)
         self.database = database
         self._now, self._exact, self._chunk_rows = now, exact, chunk_rows or {}
         self._columns = Columns(database, columns) if columns is not None else None
@@ -78,7 +79,7 @@ class SimPeer(ReadsDigests):
     async def setup(self, collections: Sequence[Collection]) -> Identity:
         """Install the footprint; idempotent. `fresh` tells that this call made it."""
         fresh = not self.database.content.incarnation
-        self.database.set_up([collection.name for collection in collections])
+        self.database.set_up([collection.name for collection in collections], captures=self.features.captures)
         return msgspec.structs.replace(await self.connect(), fresh=fresh)
 
     async def enter(self, nonce: str) -> Offset:
@@ -121,6 +122,8 @@ class SimPeer(ReadsDigests):
     def poll(self, after: Position | None, asked: Asked) -> list[Transaction]:
         """The commits after a position, as far as they are still there. Raises PeerRestored for another history's position."""
         content = self.database.content
+        if not self.features.captures:
+            return self._deliveries(after, asked)
         start = content.trimmed if after is None else max(after.major, content.trimmed)
         if after is not None and after.major > content.number:
             why = f"its history ends at {content.number}, the log has it up to {after.major}"
@@ -134,6 +137,19 @@ class SimPeer(ReadsDigests):
         if self._columns is not None:
             return self._columns.told(self.name, commits, asked)
         return [transaction_of(self.name, one) for one in commits]
+
+    def _deliveries(self, after: Position | None, asked: Asked) -> list[Transaction]:
+        """How far it was brought, and what it refused with that, unless a stream was told so before."""
+        content = self.database.content
+        if after is not None and after.major > content.watermark:
+            raise PeerRestored(
+                "this is not the history that the log knows", peer=self.name, why=f"it is at {content.watermark}"
+            )
+        if asked and after is not None and after.major == content.watermark:
+            return []
+        asked.add(content.watermark)
+        where, now = self.database.end, self._now()
+        return [Transaction(self.name, where, content.watermark, now, (), content.refused)]
 
     async def position(self) -> Position:
         """The end of the history."""

@@ -18,7 +18,7 @@ from syncline.merge.policy import Rules
 from syncline.merge.rules_build import build_rules
 from syncline.model.errors import PeerRestored, UsageError
 from syncline.model.event import Event, Listener
-from syncline.model.space import CollectionSpec, PolicySpec, VerifySettings
+from syncline.model.space import CollectionSpec, Direction, PolicySpec, VerifySettings
 from syncline.peers.protocol import Peer
 from syncline.sim.naming import first_name
 from syncline.sim.options import LIFECYCLE, Options
@@ -67,7 +67,10 @@ class ProductHub:
     ) -> None:
         self._called = {first_name(peer.name): peer.name for peer in peers}
         book = rules(options, list(self._called.values()))
-        plan = Plan({shape.name: shape for shape in COLLECTIONS}, book, self._called[options.peers[0]])
+        receives = {self._called[peer]: Direction.RECEIVE for peer in options.receivers}
+        directions = {shape.name: receives for shape in COLLECTIONS}
+        shapes = {shape.name: shape for shape in COLLECTIONS}
+        plan = Plan(shapes, book, self._called[options.peers[0]], directions=directions)
         self._emit, self._proves = emit, options.proves
         self._may_rejoin = not {"restore", "stale", "rejoin", *LIFECYCLE}.isdisjoint(options.faults)
         self._engine = Engine(
@@ -191,7 +194,7 @@ class Product:
     """Syncline itself."""
 
     abilities: frozenset[str] = frozenset(
-        {"join", "poison", "restore", "stale", "rejoin", "columns", "lifecycle", "repair", "prove"}
+        {"join", "poison", "restore", "stale", "rejoin", "columns", "lifecycle", "repair", "prove", "receive"}
     )
 
     def __init__(self, emit: Listener | None = None) -> None:

@@ -90,7 +90,8 @@ class World:
             database.on_commit.append(self._read_pairs)
             self.databases[name] = database
             drawn = self._rng(f"columns {name}") if columns else None
-            self.peers.append(SimPeer(database, clock.now, exact=exact, columns=drawn, chunk_rows=short))
+            captures = name not in options.receivers
+            self.peers.append(SimPeer(database, clock.now, exact=exact, columns=drawn, chunk_rows=short, captures=captures))
         self.links = {name: Link(self._rng(f"link {name}")) for name in options.peers}
         self.users = self._make_users()
         self.machine = Machine(
@@ -166,7 +167,8 @@ class World:
         self.trace.note("healed")
 
     def _begin_work(self) -> list[asyncio.Task[None]]:
-        return [self.loop.create_task(users.work(), name=f"users {name}") for name, users in self.users.items()]
+        busy = {name: users for name, users in self.users.items() if name not in self.options.receivers}
+        return [self.loop.create_task(users.work(), name=f"users {name}") for name, users in busy.items()]
 
     async def _until_joined(self) -> None:
         deadline = self.loop.time() + SETUP_SECONDS_MAX

@@ -45,6 +45,20 @@ class ReceiveSuite(Suite):
 
         run(story())
 
+    def test_streams_begin_while_others_ask_where_it_stands(self, tmp_path: Path) -> None:
+        harness = self.harness(tmp_path)
+
+        async def story() -> None:
+            peer = await ready(harness, "one", captures=False)
+            await peer.apply(batch(5, upsert(person(1))))
+            several = [captured(peer) for _ in range(5)]
+            found, ends = await asyncio.gather(asyncio.gather(*several), asyncio.gather(*(peer.position() for _ in range(20))))
+            assert {one[-1].context for one in found} == {5}
+            assert len({(end.major, end.minor) for end in ends}) == 1
+            await harness.close()
+
+        run(story())
+
     def test_capture_is_drained_at_once_at_a_peer_that_only_receives(self, tmp_path: Path) -> None:
         harness = self.harness(tmp_path)
 

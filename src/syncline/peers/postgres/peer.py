@@ -203,9 +203,8 @@ class PostgresPeer(DigestsInServer):
             self._captures.discard(capture)
 
     async def _received(self) -> tuple[Offset, tuple[Refusal, ...]]:
-        """How far this peer was brought, and which rows it refused with that."""
-        async with self._writing:  # an apply that is under way is told by itself
-            return await self._read(footprint.read_delivery, "reading its watermark")
+        """How far this peer was brought, and which rows it refused with that. An apply that is under way is told by itself."""
+        return await self._write(footprint.read_delivery, "reading its watermark")
 
     async def _hang_up(self) -> None:
         """Have whoever waits for a server that is gone hear of it: by itself that wait would not end."""

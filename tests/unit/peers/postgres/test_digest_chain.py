@@ -140,7 +140,7 @@ def test_the_samples_are_digested_by_the_server() -> None:
             peer, table = await opened(base)
             ways = await peer.ways(table)
             assert ways.items() >= {SHA256: sample(), CHAIN: sample(CHAIN)}.items()
-            assert (await peer._able())[CHAIN] == sample(CHAIN)
+            assert (await peer.able())[CHAIN] == sample(CHAIN)
 
     story(work)
 
