@@ -6,7 +6,7 @@ when idle, growing while behind, shrinking when an apply takes too long.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence, Set
-from typing import Protocol, cast
+from typing import Protocol
 
 import msgspec
 
@@ -14,10 +14,10 @@ from syncline.engine.clock import monotonic
 from syncline.engine.guard import Guard
 from syncline.engine.ingest import Ingest
 from syncline.engine.state import PeerRecord, Stage, State
+from syncline.mapping.bulk import Wheres
 from syncline.mapping.project import Target, project
 from syncline.model.entry import Entry, Kind
 from syncline.model.event import Event, Listener
-from syncline.model.key import ends
 from syncline.model.limits import BATCH_ROWS_MIN, LATENCY_TARGET_SECONDS
 from syncline.model.space import Settings
 from syncline.model.stamp import Offset
@@ -63,14 +63,15 @@ class Withheld(Set[Where]):
         return iter(self.parked)
 
     def isdisjoint(self, other: Iterable[object]) -> bool:
-        """Whether none of these keys, all of one collection, is withheld: the last of them tells it for a join."""
-        wheres = cast(list[Where], list(other))
-        if not wheres or (self.parked and any(where in self.parked for where in wheres)):
-            return not wheres
-        if self._record.footing is not Stage.JOINING or wheres[0][0] in self._record.joined:
+        """Whether none of these keys is withheld. Of a block, the last key tells it for a join."""
+        if self.parked and any(where in self.parked for where in other):
+            return False
+        if self._record.footing is not Stage.JOINING:
             return True
-        _, last = ends([key for _, key in wheres])
-        return not self._unjoined.is_unjoined(self._record.name, (wheres[0][0], last))
+        if not isinstance(other, Wheres):
+            return not any(where in self for where in other)
+        last = (other.block.collection, other.block.bounds[1])
+        return not self._unjoined.is_unjoined(self._record.name, last)
 
     def take_in(self, entries: Sequence[Entry]) -> None:
         """Entries that come next: retries end the wait behind a parked row; deletes that are withheld are noted."""

@@ -1,6 +1,6 @@
 """Projection of blocks: what they mean for a peer, by columns, where nothing has to be folded row by row. Pure."""
 
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import suppress
 from itertools import repeat
 from operator import sub
@@ -13,6 +13,17 @@ from syncline.model.forms import PLAIN
 from syncline.model.schema import Collection as Shape
 from syncline.model.value import Key
 from syncline.model.write import Op, Write
+
+
+class Wheres:
+    """The keys of a block, each with its collection. Who asks for one of them can ask the block instead."""
+
+    def __init__(self, block: Block) -> None:
+        self.block = block
+
+    def __iter__(self) -> Iterator[tuple[str, Key]]:
+        return zip(repeat(self.block.collection), self.block.keys, strict=False)
+
 
 Blocks = dict[str, list[Block]]
 Parts = dict[str, list[Block | list[Change]]]
@@ -67,7 +78,7 @@ def _as_blocks(parts: Sequence[Block | list[Change]], shape: Shape) -> list[Bloc
 
 def _holds(blocks: Sequence[Block], blocked: Set[tuple[str, Key]]) -> bool:
     """Whether a key of theirs is among these."""
-    return any(not blocked.isdisjoint(zip(repeat(block.collection), block.keys, strict=False)) for block in blocks)
+    return any(not blocked.isdisjoint(Wheres(block)) for block in blocks)
 
 
 def rest_of(entry: Entry, taken: Mapping[str, object]) -> Iterable[Change]:

@@ -8,7 +8,7 @@ and 0003.
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from itertools import chain
+from itertools import chain, repeat
 from typing import NamedTuple
 
 import msgspec
@@ -262,6 +262,12 @@ class Window:
 
     def _forget(self, collection: str, keys: list[Key], writer: str, bound: Offset) -> int:
         slots = self.slots[collection]
+        found = list(map(slots.get, keys))
+        run, count = found[0], len(slots)
+        if isinstance(run, Run) and not self._held and found.count(run) == len(found):  # all of a block, and nothing since
+            if run.offset <= bound and (run.peer == NOBODY) is (writer == NOBODY):
+                deque(map(slots.pop, keys, repeat(None)), 0)
+            return count - len(slots)
         count = 0
         for key in keys:
             slot = slots.get(key)

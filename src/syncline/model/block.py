@@ -54,6 +54,10 @@ class Series:
         get = self.raw.__getitem__
         return Series(self.form, [get(place) for place in places], self.tag)
 
+    def head(self, count: int) -> "Series":
+        """The first rows."""
+        return Series(self.form, self.raw[:count], self.tag)
+
     def wire(self) -> tuple[Any, ...]:
         """What the codec writes: all bytes as one, where they can be parted again."""
         if self.form == PLAIN:
@@ -181,6 +185,12 @@ class Block:
         return Block(
             self.collection, self.key_places, before, after, tuple([self.ages[place] for place in places]) if self.ages else ()
         )
+
+    def head(self, count: int) -> "Block":
+        """The first rows."""
+        before = tuple([one.head(count) for one in self.before])
+        after = tuple([one and one.head(count) for one in self.after])
+        return Block(self.collection, self.key_places, before, after, self.ages[:count])
 
     def image(self, place: int) -> tuple[Row | None, Row | None]:
         """One row before and after."""

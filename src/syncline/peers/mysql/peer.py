@@ -216,7 +216,7 @@ class MysqlPeer(ReadsDigests):
         if block is None:
             return Chunk((), upto, True, taken.position, taken.watermark)
         done = block.count <= limit
-        block = block if done else block.take(range(limit))
+        block = block if done else block.head(limit)
         last = upto if done else block.keys[-1]
         return Chunk.of_block(block, last, done=done, position=taken.position, watermark=taken.watermark)
 

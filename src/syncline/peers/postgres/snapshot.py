@@ -5,6 +5,7 @@ stream knows these transactions; their changes are put over the rows that were r
 """
 
 from collections.abc import Iterable, Sequence
+from itertools import repeat
 from typing import Any, NamedTuple, cast
 
 from psycopg.pq import Format
@@ -132,7 +133,7 @@ def chunk_of(
     """The first `limit` rows of a block that was read from after < key <= upto, with what its snapshot did not see."""
     done = block is None or block.count <= limit
     if block is not None and not done:
-        block = block.take(range(limit))
+        block = block.head(limit)
     end = upto if block is None or done else block.keys[-1]
     if block is not None and not any(change.collection == collection for change in late):
         return Chunk.of_block(block, block.keys[-1], done=done, position=taken.position, watermark=taken.watermark)
@@ -181,7 +182,7 @@ async def _columns(
         return None
     assert result.fformat(0) == Format.TEXT
     get, rows = result.get_value, range(result.ntuples)
-    return [[get(row, place) for row in rows] for place in range(len(source.types))]
+    return [list(map(get, rows, repeat(place))) for place in range(len(source.types))]
 
 
 async def read_keys(connection: Connection, source: Source, keys: Sequence[Key]) -> list[tuple[Key, Row]]:
