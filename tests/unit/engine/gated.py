@@ -27,8 +27,8 @@ class GatedPeer(SimPeer):
     The reading of a range also passes as `chunk NAME` before it reads the collection, and as `chunk NAME read` after that.
     """
 
-    def __init__(self, database: SimDatabase, now: Callable[[], Micros]) -> None:
-        super().__init__(database, now)
+    def __init__(self, database: SimDatabase, now: Callable[[], Micros], *, captures: bool = True) -> None:
+        super().__init__(database, now, captures=captures)
         self.calls: Counter[str] = Counter()
         self.after: dict[str, Callable[[], object]] = {}
         self.apply_seconds = APPLY_SECONDS

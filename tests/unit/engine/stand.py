@@ -38,6 +38,7 @@ class Stand:
     """Peers by name, one log, one engine at a time. The first peer is the seed.
 
     `also`: more collections, each like `items`. `parents`: by peer and table, what foreign keys refer to there.
+    `receivers`: the names of those that only receive.
     """
 
     def __init__(
@@ -52,12 +53,14 @@ class Stand:
         shuffle: int | None = 1,
         also: Sequence[str] = (),
         parents: Mapping[str, dict[str, tuple[str, ...]]] | None = None,
+        receivers: str = "",
     ) -> None:
         self.loop = SimLoop(random.Random(shuffle) if shuffle is not None else None)
         self.clock = SimClock(self.loop.time)
         self.clocks = {name: SimClock(self.loop.time) for name in names}
         self.collections = [ITEMS, *(Collection(one, COLUMNS, ("id",)) for one in also)]
         self.parents = dict(parents or {})
+        self.receivers = receivers
         self.databases = {
             name: SimDatabase(
                 name, self.collections, self.clocks[name].now, random.Random(place), (constraints or {}).get(name)
@@ -67,9 +70,10 @@ class Stand:
         self.log = MemoryLog()
         self.settings = settings or Settings()
         known = {one.name: one for one in self.collections}
+        ways = {**(directions or {}), **dict.fromkeys(receivers, Direction.RECEIVE)}
         self.plan = Plan(
             known, {one: Rules(one, COLUMNS, POLICIES, deletes) for one in known}, names[0],
-            {one: directions or {} for one in known}, dict.fromkeys(known, authority) if authority else {},
+            dict.fromkeys(known, ways), dict.fromkeys(known, authority) if authority else {},
         )  # fmt: skip
         self.events: list[Event] = []
         self.doors: dict[str, GatedPeer] = {}
@@ -105,7 +109,10 @@ class Stand:
     def start(self, *, sessions: bool = True) -> Engine:
         """A new engine over new connections, as after a crash: all it knows is in the log and at the peers."""
         assert self._task is None, "one engine at a time"
-        self.doors = {name: GatedPeer(database, self.clocks[name].now) for name, database in self.databases.items()}
+        self.doors = {
+            name: GatedPeer(database, self.clocks[name].now, captures=name not in self.receivers)
+            for name, database in self.databases.items()
+        }
         for name, parents in self.parents.items():
             self.doors[name].parents = parents
         self._engine = Engine(

@@ -10,10 +10,9 @@ LIVE = Position(7, 0, "seven")
 
 def live() -> State:
     state = State()
-    for offset, body in enumerate(
-        ({"rejoining": False, "stage": "joining", "position": [3, 0, "three"], "since": None}, {"stage": "live"}), start=1
-    ):
-        state.fold(Entry(offset, Kind.PEER, "ann", time=offset, body=dict(body)))
+    begun: dict[str, object] = {"rejoining": False, "stage": "joining", "position": [3, 0, "three"], "since": None}
+    state.fold(Entry(1, Kind.PEER, "ann", time=1, body=begun))
+    state.fold(Entry(2, Kind.PEER, "ann", time=2, body={"stage": "live"}))
     state.peer("ann").position = LIVE
     return state
 

@@ -79,6 +79,17 @@ def test_inserts_are_upserts_in_the_order_of_their_keys() -> None:
     assert shown(write)[:2] == (Op.UPSERT, ((1, "w"), (2, "x")))
 
 
+def test_inserts_are_of_rows_that_the_log_knows_nothing_of() -> None:
+    """So that they may be tried where no row is looked for first."""
+    rows = [(key, "a", 0) for key in range(3)]
+    for made_of in (entry(2, insert(*rows)), entry(2, insert(*rows), peer="", to="q", kind=Kind.FILL)):
+        (write,) = project([made_of], Q).writes
+        assert write.fresh
+    writes = made(delete((3, "c", 0)), update([2], (["a"], [5]), a=["x"]))
+    assert not any(write.fresh for write in writes)
+    assert not any(write.fresh for write in project([single(2, Change("items", (1,), None, (1, "a", 0)))], Q).writes)
+
+
 def test_deletes_are_keys() -> None:
     (write,) = made(delete((3, "c", 0), (1, "a", 0)))
     assert shown(write) == (Op.DELETE, ((1,), (3,)), (), (), ())

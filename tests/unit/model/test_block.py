@@ -75,6 +75,15 @@ def test_rows_are_read_from_their_columns() -> None:
     assert (UPDATE.differs, INSERT.differs, DELETE.differs) == ((1,), (0, 1), ())
 
 
+@pytest.mark.parametrize("block", [UPDATE, INSERT, DELETE])
+def test_the_head_of_a_block_is_its_first_rows(block: Block) -> None:
+    for count in range(block.count + 1):
+        head = block.head(count)
+        assert head.count == count
+        assert changes_of(head) == changes_of(block)[:count]
+        assert head == block.take(range(count))
+
+
 def test_the_changes_of_a_key_stand_in_their_order() -> None:
     assert UPDATE.places((1,)) == [0, 2]
     assert UPDATE.places((2,)) == [1]

@@ -7,11 +7,14 @@ import psycopg
 import pytest
 from tests.unit.peers.postgres.database import collection_of, database, story
 
+from syncline.model.block import Series
 from syncline.model.errors import PeerUnsafe
+from syncline.model.forms import PLAIN
 from syncline.model.value import ABSENT, Value, real
 from syncline.model.write import Batch, Op, Write
 from syncline.peers.conformance.reading import captured
 from syncline.peers.postgres import writing
+from syncline.peers.protocol import Applied
 
 FAMILY = (
     "CREATE TABLE parents (id int8 PRIMARY KEY, name text UNIQUE)",
@@ -68,6 +71,27 @@ def test_as_a_replica_triggers_and_foreign_keys_are_left_out() -> None:
             await peer.apply(Batch(2, (_upsert("parents", found["parents"].columns, (99, "a")),), 1))
             assert base.run("SELECT count(*) FROM heard") == [(0,)]
             assert base.run("SELECT id, parent FROM children") == [(1, 99)]
+
+    story(work)
+
+
+def test_rows_that_should_not_be_there_go_straight_into_the_table_and_by_the_stage_where_some_are() -> None:
+    staged = "SELECT count(*) FROM pg_class WHERE relname LIKE 'syncline\\_stage\\_%'"
+
+    def fresh(first: int, name: str) -> Write:
+        keys = range(first, first + 200)
+        series = (Series(PLAIN, list(keys)), Series(PLAIN, [f"{name} {key}" for key in keys]))
+        return Write.of_series(Op.UPSERT, "parents", series, ("id", "name"), key_places=(0,), fresh=True)
+
+    async def work() -> None:
+        async with database(*FAMILY) as base:
+            peer, _ = await base.ready("parents", "children")
+            assert await peer.apply(Batch(1, (fresh(0, "a"),), 200)) == Applied(200)
+            assert base.run(staged) == [(0,)]
+            assert await peer.apply(Batch(2, (fresh(100, "b"),), 200)) == Applied(200)
+            assert base.run(staged) == [(1,)]
+            named = [(key, f"{'b' if key >= 100 else 'a'} {key}") for key in range(300)]
+            assert base.run("SELECT id, name FROM parents ORDER BY 1") == named
 
     story(work)
 
