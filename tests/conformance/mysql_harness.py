@@ -17,8 +17,7 @@ SCHEMA = {
         "age int CHECK (age >= 0), photo longblob, note longtext)"
     ),
     "pairs": (
-        "CREATE TABLE pairs (b bigint NOT NULL, a varchar(50) COLLATE utf8mb4_nopad_bin NOT NULL, amount bigint, "
-        "PRIMARY KEY (a, b))"
+        "CREATE TABLE pairs (b bigint NOT NULL, a varchar(50) COLLATE {exact} NOT NULL, amount bigint, PRIMARY KEY (a, b))"
     ),
 }
 
@@ -28,6 +27,7 @@ class MysqlHarness:
 
     def __init__(self, server: Server | None = None) -> None:
         self._server = server or shared()
+        self._exact = self._server.exact_collation
         self._peers: list[MysqlPeer] = []
         self._databases: dict[str, str] = {}
         self._programs: dict[str, Any] = {}
@@ -36,7 +36,7 @@ class MysqlHarness:
         self._databases[label] = self._server.database()
         program = self._programs[label] = self._server.connect(self._databases[label])
         for statement in SCHEMA.values():
-            program.query(statement)
+            program.query(statement.format(exact=self._exact))
 
     def open(self, label: str, *, captures: bool = True) -> Peer:
         peer = open_peer(label, self._server.url(self._databases[label]), captures=captures)
@@ -60,7 +60,7 @@ class MysqlHarness:
 
     async def drop_table(self, label: str, collection: Collection) -> None:
         self._programs[label].query(f"DROP TABLE {collection.name}")
-        self._programs[label].query(SCHEMA[collection.name])
+        self._programs[label].query(SCHEMA[collection.name].format(exact=self._exact))
 
     async def traces(self, label: str) -> Sequence[str]:
         with self._programs[label].cursor() as cursor:

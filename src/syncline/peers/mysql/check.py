@@ -138,10 +138,12 @@ def _writers(entry: Catalog, table: str, where: Where) -> Iterator[Problem]:
             yield Problem("a foreign key changes rows unseen", why=why, hint=hint, **where)
 
 
-def advice(connection: Connection, server: Server, place: Place, collections: Sequence[Collection]) -> list[str]:
-    """What would be better, but need not be."""
+def advice(
+    connection: Connection, server: Server, place: Place, collections: Sequence[Collection], *, captures: bool = True
+) -> list[str]:
+    """What would be better, but need not be. `captures`: see problems."""
     found = []
-    keep = kept_seconds(connection)
+    keep = kept_seconds(connection) if captures else 0
     if 0 < keep < _KEEP_SECONDS:
         found.append(
             f"the binary log is kept for {keep / 86400:g} days: a hub that stays away longer finds its history gone, and the "

@@ -6,6 +6,7 @@ taken by one struct. Columns are then read as a whole, and only those that are c
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import lru_cache
 from struct import Struct, error
 from typing import Any, Final, NamedTuple
 
@@ -38,6 +39,13 @@ _U16: Final = Struct("<H").unpack_from
 _Run = tuple[Callable[[bytes, int], tuple[Any, ...]], int, bool]  # what takes it, its bytes, whether a length ends it
 
 
+@lru_cache(256)
+def _is_whole(present: bytes, count: int) -> bool:
+    """Whether a bitmap names all columns. MySQL sets the bits beyond them, too; MariaDB does not."""
+    whole = (1 << count) - 1
+    return int.from_bytes(present, "little") & whole == whole
+
+
 class _Plan(NamedTuple):
     """How rows with one pattern of NULLs lie."""
 
@@ -65,7 +73,7 @@ class Relation:
         images = 2 if _OPS[kind] == _UPDATE else 1
         if count != len(self.shapes):
             raise CodecError("rows do not fit their table", why=f"they have {count} columns, it has {len(self.shapes)}")
-        if event[at : at + images * width] != ((1 << count) - 1).to_bytes(width, "little") * images:
+        if not all(_is_whole(event[at + image * width : at + (image + 1) * width], count) for image in range(images)):
             raise CodecError("rows are not complete", why="binlog_row_image was not FULL in the session that wrote them")
         at += images * width
         if kind in ROWS_COMPRESSED:

@@ -87,7 +87,7 @@ class MysqlPeer(ReadsDigests):
     async def advice(self, collections: Sequence[Collection]) -> list[str]:
         """What would be better at this peer, but need not be."""
         server = self._opened(self._reader).server
-        return await self._read(lambda one: check.advice(one, server, self.place, collections), "checking")
+        return await self._read(lambda one: check.advice(one, server, self.place, collections, captures=heard), "checking")
 
     async def kept(self, after: Position | None) -> Kept | None:
         """See the protocol. When a file was closed is asked for once."""
