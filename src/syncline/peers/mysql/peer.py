@@ -86,7 +86,7 @@ class MysqlPeer(ReadsDigests):
 
     async def advice(self, collections: Sequence[Collection]) -> list[str]:
         """What would be better at this peer, but need not be."""
-        server = self._opened(self._reader).server
+        server, heard = self._opened(self._reader).server, self.features.captures
         return await self._read(lambda one: check.advice(one, server, self.place, collections, captures=heard), "checking")
 
     async def kept(self, after: Position | None) -> Kept | None:

@@ -177,9 +177,11 @@ def _writers(entry: Catalog, table: str, role: str, where: Where, *, replicates:
         yield Problem("delivered deletes would cascade", why=why, hint=grant, **where)
 
 
-async def advice(connection: Connection, place: Place, collections: Sequence[Collection]) -> list[str]:
-    """What would be better, but need not be."""
-    found = [*server_advice(await read_facts(connection))]
+async def advice(
+    connection: Connection, place: Place, collections: Sequence[Collection], *, captures: bool = True
+) -> list[str]:
+    """What would be better, but need not be. `captures`: see problems."""
+    found = [*server_advice(await read_facts(connection))] if captures else []  # it is all about the slot
     entries = await catalogs(connection, place.schema, [one.table_at(place.peer) for one in collections])
     for collection in collections:
         entry = entries.get(collection.table_at(place.peer))

@@ -91,7 +91,9 @@ class PostgresPeer(DigestsInServer):
 
     async def advice(self, collections: Sequence[Collection]) -> list[str]:
         """What would be better at this peer, but need not be."""
-        return await self._read(lambda connection: check.advice(connection, self.place, collections), "checking")
+        return await self._read(
+            lambda connection: check.advice(connection, self.place, collections, captures=self.features.captures), "checking"
+        )
 
     async def kept(self, after: Position | None) -> Kept | None:
         """See the protocol."""
