@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Final
 
+from syncline.model import limits
 from syncline.model.change import Refusal, Transaction
 from syncline.model.stamp import Offset, Position
 
@@ -43,14 +44,22 @@ class Deliveries:
             told.put_nowait((watermark, refused))
 
     async def stream(self, now: Callable[[], Awaitable[tuple[Offset, tuple[Refusal, ...]]]]) -> AsyncIterator[Transaction]:
-        """Every apply, for ever; first the last one, of which `now` tells what the peer has recorded."""
+        """Every apply, for ever; first the last one, of which `now` tells what the peer has recorded.
+
+        Where nothing is applied for a while, `now` is asked again: nothing else would notice that the peer is gone.
+        """
         told: asyncio.Queue[tuple[Offset, tuple[Refusal, ...]]] = asyncio.Queue()
         self._streams.add(told)
         try:
             last, refused = await now()
             yield Transaction(self._peer, received(last), last, 0, (), refused)
             while True:
-                watermark, refused = await told.get()
+                try:
+                    async with asyncio.timeout(limits.PEER_QUIET_SECONDS):
+                        watermark, refused = await told.get()
+                except TimeoutError:
+                    await now()
+                    continue
                 if watermark > last:  # else it was recorded by the time that `now` looked
                     last = watermark
                     yield Transaction(self._peer, received(last), last, 0, (), refused)
