@@ -26,7 +26,7 @@ $(STAMP): pyproject.toml        # python3 -m venv .venv && .venv/bin/pip install
 demo: $(STAMP)  # syncline demo --seconds 20
 	$(BIN)/syncline demo --seconds 20
 
-servers:        # apt-get install postgresql mariadb-server sysbench, where their programs are missing (tests start private servers)
+servers:        # apt-get install postgresql mariadb-server sysbench, where their programs are missing; MySQL 8 is fetched if it can be had
 	@command -v initdb >/dev/null || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || { \
 	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 	    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends postgresql; \
@@ -35,6 +35,7 @@ servers:        # apt-get install postgresql mariadb-server sysbench, where thei
 	  [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null || { \
 	    echo "The tests need MariaDB's server programs. On Debian and Ubuntu: apt-get install mariadb-server" >&2; exit 1; }; \
 	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends mariadb-server; }
+	@$(PYTHON) -m tests.servers.fetch_mysql >/dev/null || true
 	@command -v sysbench >/dev/null || { \
 	  [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null || { \
 	    echo "The tests need sysbench. On Debian and Ubuntu: apt-get install sysbench" >&2; exit 1; }; \

@@ -47,10 +47,16 @@ def place() -> Path:
     return Path(tempfile.gettempdir()) / f"syncline-mysql-{VERSION}-{os.geteuid()}"
 
 
+def is_there(folder: Path) -> bool:
+    """Whether it was unpacked, by this user: others could leave something there, too."""
+    program = folder / "usr/sbin/mysqld"
+    return program.exists() and folder.lstat().st_uid == os.geteuid() == program.lstat().st_uid
+
+
 def fetch() -> Path:
     """Fetch and unpack what is not there yet; the folder. Raises OSError, or CalledProcessError if it cannot be had here."""
     folder = place()
-    if (folder / "usr/sbin/mysqld").exists():
+    if is_there(folder):
         return folder
     if platform.machine() != "x86_64" or not shutil.which("dpkg-deb"):
         raise OSError("MySQL is fetched for x86_64 on systems that have dpkg only")

@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import ClassVar, Final
 
-from tests.servers.fetch_mysql import place
+from tests.servers.fetch_mysql import is_there, place
 from tests.servers.mariadb import Server
 
 _NEEDED: Final = {
@@ -36,9 +36,9 @@ _FIRST: Final = "CREATE USER root@'127.0.0.1';\nGRANT ALL ON *.* TO root@'127.0.
 def root() -> Path | None:
     """The folder that has MySQL's usr/sbin/mysqld; None where there is none."""
     named = os.environ.get("SYNCLINE_TEST_MYSQL", "")
-    for folder in (Path(named) if named else place(), Path("/")):
-        program = folder / "usr/sbin/mysqld"
-        if program.exists():
+    fetched = [place()] if is_there(place()) else []
+    for folder in [Path(named)] if named else [*fetched, Path("/")]:
+        if (folder / "usr/sbin/mysqld").exists():
             told = subprocess.run(_run(folder, "--version"), capture_output=True, text=True, check=False).stdout
             if " Ver 8." in told and "MariaDB" not in told:
                 return folder
