@@ -185,13 +185,13 @@ async def _bring_up_to_date(
             name: msgspec.structs.replace(layout, oid=oids.get(layout.name, layout.oid), widths=())
             for name, layout in layouts.items()
         }
+    heard = not only_receives(incarnation)
     for name, layout in layouts.items():
         if name in wanted:
             _require_same_table(place, layout, wanted[name])
-            if damage := find_damage(place.peer, layout, found.get(layout.name)):
+            if damage := find_damage(place.peer, layout, found.get(layout.name), heard=heard):
                 raise damage
     published = await published_tables(connection, incarnation)
-    heard = not only_receives(incarnation)
     for name, layout in layouts.items():
         if name not in wanted or (layout.identities and not heard):
             await _release(connection, layout, incarnation, published)
@@ -273,13 +273,16 @@ async def published_tables(connection: Connection, incarnation: str) -> set[int]
 # -- looking after it -----------------------------------------------------------------------------------------------------
 
 
-def find_damage(peer: str, layout: Layout, entry: Catalog | None) -> PeerChanged | None:
-    """What happened to a captured table that its changes cannot be trusted: gone, recreated, renamed, lost a column (F25)."""
+def find_damage(peer: str, layout: Layout, entry: Catalog | None, *, heard: bool) -> PeerChanged | None:
+    """What happened to a captured table that its changes cannot be trusted: gone, recreated, renamed, lost a column (F25).
+
+    `heard`: what users change is captured. Where it is not, a table that was made anew is as good as the one before.
+    """
     where = {"peer": peer, "collection": layout.collection, "table": layout.name}
     if entry is None:
         why = f"there is no table {layout.schema}.{layout.name} any more"
         return PeerChanged("a captured table was dropped or renamed", why=why, hint=_REJOIN, **where)
-    if entry.oid != layout.oid:
+    if heard and entry.oid != layout.oid:
         why = "another table has its name now, and nobody saw what was written to it"
         return PeerChanged("changes of a table were not captured", why=why, hint=_REJOIN, **where)
     lost = [name for name in layout.columns if entry.table.column(name) is None]
@@ -294,12 +297,13 @@ async def examine(connection: Connection, place: Place, incarnation: str) -> Pee
     layouts = await load_layouts(connection)
     found = await catalogs(connection, place.schema, [layout.name for layout in layouts.values()])
     published = await published_tables(connection, incarnation)
+    heard = not only_receives(incarnation)
     for layout in layouts.values():
         entry = found.get(layout.name)
-        if damage := find_damage(place.peer, layout, entry):
+        if damage := find_damage(place.peer, layout, entry, heard=heard):
             return damage
         where = {"peer": place.peer, "collection": layout.collection, "table": layout.name}
-        if only_receives(incarnation):
+        if not heard:
             continue
         if layout.oid not in published:
             what, why = "changes of a table were not captured", "it was taken out of the publication"
