@@ -223,3 +223,22 @@ def test_f25_a_table_that_was_made_anew_there_is_taken_as_it_is_and_filled_again
     mixed.settle()
     mixed.assert_equal()
     assert (4, *row) in mixed.rows("depot")
+
+
+@pytest.mark.parametrize("kind", ["sqlite"])
+def test_rows_that_it_brings_along_have_no_say_and_the_plan_says_so(made: Fed, kind: str) -> None:
+    mixed = made(kind, server=ABLE[kind]())
+    mixed.write("depot", "INSERT INTO customers (id, name) VALUES (2, 'Bea of the depot'), (99, 'only here')")
+    planned = mixed.space.verb("plan", code=None).data
+    told = planned["peers"]["depot"]
+    assert (told["rows_to_fill"], told["rows_to_copy"], told["differing"], told["deletes"]) == (3, 0, 1, 1)
+    assert [one["outcome"] for one in planned["conflicts"]] == ["Bea"]
+    mixed.settle()
+    mixed.assert_equal()
+    assert names(mixed, "depot") == {1: "Ada", 2: "Bea", 3: "Cid", 4: "Dora"}
+    kept = {tuple(one["key"]): str(one["theirs"]["row"]) for one in mixed.space.conflicts("--all")}
+    assert "of the depot" in kept[2,]
+    assert "only here" in kept[99,]
+    refused = mixed.space.verb("resume", "depot", "--rejoin", "--authority", "depot", code=None)
+    assert refused.code == 2
+    assert "a peer that only receives cannot be the authority" in refused.text

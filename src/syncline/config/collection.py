@@ -72,14 +72,15 @@ class CollectionReader:
                 self.lines.update({f"{key.text}.{name.text}": name.line for name, _ in inner.items})
         known = Mapping(tuple(item for item in node.items if item[0].text not in LATER), node.line, node.size)
         parts = dict(known_of(self.problems, known, KEYS, collection=self.name))
+        directions = self._direction(parts["direction"]) if "direction" in parts else {}
         return CollectionSpec(
             self.name,
             key=self._key(parts["key"]) if "key" in parts else (),
             at=self._at(parts["at"]) if "at" in parts else {},
             merge=self._merge(parts["merge"]) if "merge" in parts else {},
             deletes=self._word(parts["deletes"], "deletes", DELETES, "update_wins") if "deletes" in parts else "update_wins",
-            direction=self._direction(parts["direction"]) if "direction" in parts else {},
-            authority=self._authority(parts["authority"]) if "authority" in parts else "",
+            direction=directions,
+            authority=self._authority(parts["authority"], directions) if "authority" in parts else "",
             lines=self.lines,
         )
 
@@ -128,8 +129,13 @@ class CollectionReader:
             self.problems.append(WrongType(what, why=why, hint=hint, line=self.lines["direction"], collection=self.name))
         return directions
 
-    def _authority(self, node: Node) -> str:
+    def _authority(self, node: Node, directions: dict[str, Direction]) -> str:
         peer = text_of(self.problems, node, "authority", collection=self.name)
+        if peer is not None and directions.get(peer) is Direction.RECEIVE:
+            what, why = "a peer that only receives cannot be the authority", "its rows have no say: they are as the others' are"
+            hint = "name a peer that sends, or let this one send too"
+            self.problems.append(WrongType(what, why=why, hint=hint, line=node.line, collection=self.name, peer=peer))
+            return ""
         return peer if peer is not None and self._is_peer(peer, node.line) else ""
 
     def _merge(self, node: Node) -> dict[str, PolicySpec]:

@@ -284,7 +284,9 @@ class Joiner:
         rows = RangeRows(dict(read.theirs.rows), dict(read.mine.rows), flying, read.pin)
         record = self._state.peer(name)
         authority = record.authority or self._authority.get(collection.name, "")
-        own = Own(returning=True) if collection.name in member.receives_only else progress.own
+        own, silent = progress.own, collection.name in member.receives_only
+        if silent:  # its rows have no say, whatever was asked for
+            own, authority = Own(returning=True), "" if authority == name else authority
         own = without(own, _later(collection.name, read, progress))
         merged = merge_range(self._window, self._book[collection.name], rows, own, name, authority)
         now = self._clock.now()

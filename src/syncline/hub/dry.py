@@ -13,7 +13,7 @@ from syncline.merge.join import merge_join
 from syncline.model.key import order
 from syncline.model.limits import DIFFERENCES_MAX, SNAPSHOT_ROWS_MAX
 from syncline.model.schema import Collection
-from syncline.model.space import Space
+from syncline.model.space import Direction, Space
 from syncline.model.value import Key, Row, plain
 from syncline.peers.protocol import Peer
 
@@ -66,7 +66,7 @@ async def _compare(
     collection: Collection, asked: Asked, plan: Plan, reference: str, name: str, conflicts: list[Report]
 ) -> dict[str, int]:
     counts = {"rows_to_fill": 0, "rows_to_copy": 0, "differing": 0, "deletes": 0}
-    authority = plan.authority.get(collection.name, "")
+    authority = _authority(plan, collection, reference, name)
     async for theirs, mine in _ranges(collection, asked.peers[reference], asked.peers[name]):
         for key in differing_keys([theirs, mine]):
             held, brought = theirs.get(key), mine.get(key)
@@ -80,10 +80,16 @@ async def _compare(
     return counts
 
 
+def _authority(plan: Plan, collection: Collection, reference: str, name: str) -> str:
+    """Whose rows stand: over one that only receives always the others'."""
+    silent = plan.directions.get(collection.name, {}).get(name) is Direction.RECEIVE
+    return reference if silent else plan.authority.get(collection.name, "")
+
+
 def _list_conflicts(
     collection: Collection, plan: Plan, key: Key, rows: tuple[Row, Row], sides: tuple[str, str], conflicts: list[Report]
 ) -> None:
-    authority = plan.authority.get(collection.name, "")
+    authority = _authority(plan, collection, *sides)
     merged = merge_join(plan.book[collection.name], key, *rows, sides[1], authority=authority)
     for one in merged.verdict.conflicts if merged.verdict else ():
         if len(conflicts) < DIFFERENCES_MAX:

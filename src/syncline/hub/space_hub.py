@@ -187,6 +187,9 @@ class SpaceHub(Archiving):
 
     async def resume(self, peer: str | None, rejoin: bool, authority: str | None, approve: bool = False) -> Report:
         """Let a peer, or all that can, take part again. Raises what stands against it if there is none."""
+        if authority in self._space.peers and not self._space.hears(authority):
+            hint = "name a peer that sends, or none"
+            raise UsageError("a peer that only receives cannot be the authority", hint=hint, peer=authority)
         served = self._is_served()
         looked = await self._look() if not (served or approve) else {}  # a running hub meets the peers itself
         aside = await self._aside(peer, {} if rejoin else looked, rejoin=rejoin, served=served)

@@ -93,6 +93,13 @@ CASES: tuple[tuple[str, str, str, int, str], ...] = (
     ("deletes is a list", changed(8, "    deletes: [newest]"), "SYN-C07", 8, "deletes must be a word"),
     ("direction", changed(8, "    direction: {van: in}"), "SYN-C07", 8, "both, send, receive"),
     ("nobody sends", changed(8, "    direction: {van: receive, hq: receive}"), "SYN-C07", 8, "nothing can flow"),
+    (
+        "a silent authority",
+        changed(8, "    direction: {van: receive}\n    authority: van"),
+        "SYN-C07",
+        9,
+        "cannot be the authority",
+    ),
     ("nobody receives", changed(8, "    direction: {van: send, hq: send}"), "SYN-C07", 8, "every peer only sends"),
     ("settings is a list", GOOD + "settings: [a]\n", "SYN-C07", 11, "settings must be a mapping"),
     ("duration", GOOD + "settings: {stale_seconds: 3 days}\n", "SYN-C07", 11, "90s, 12h or 30d"),

@@ -98,7 +98,7 @@ def server_problems(facts: Facts, place: Place, *, fresh: bool, captures: bool =
         why = f"transaction_timeout is {facts.transaction_timeout} ms for it, also where changes are streamed"
         hint = f"ALTER ROLE {quote(facts.role)} SET transaction_timeout = 0"
         yield Problem("the role's transactions are ended", why=why, hint=hint, peer=peer)
-    yield from _rights(facts, peer, fresh=fresh)
+    yield from _rights(facts, peer, fresh=fresh, captures=captures)
 
 
 def _decoding(facts: Facts, peer: str) -> Iterator[Problem]:
@@ -112,10 +112,10 @@ def _decoding(facts: Facts, peer: str) -> Iterator[Problem]:
     yield from _room(facts, peer)
 
 
-def _rights(facts: Facts, peer: str, *, fresh: bool) -> Iterator[Problem]:
+def _rights(facts: Facts, peer: str, *, fresh: bool, captures: bool) -> Iterator[Problem]:
     where = f"DATABASE {quote(facts.database)} TO {quote(facts.role)}"
     if fresh and not facts.creates:
-        what = "the role may not create Syncline's schema and publication"
+        what = "the role may not create Syncline's schema" + (" and publication" if captures else "")
         yield Problem(what, hint=f"GRANT CREATE ON {where}", peer=peer)
     if not facts.temporary:
         yield Problem("the role may not create temporary tables", hint=f"GRANT TEMPORARY ON {where}", peer=peer)
