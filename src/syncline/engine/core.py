@@ -277,9 +277,8 @@ class Engine:
     # -- what people and verbs ask --------------------------------------------------------------------------------------------
 
     async def idle(self) -> bool:
-        """Whether all that was committed before the question is delivered and confirmed at every peer.
-
-        But for those that a person paused or had leave; one that became stale is still to come back.
+        """Whether all that was committed before the question is delivered and confirmed at every peer: but for those that a
+        person paused or had leave; one that became stale is still to come back.
         """
         ends: dict[str, Position] = {}
         for name, session in self.sessions.items():
@@ -292,8 +291,9 @@ class Engine:
     async def retry(self, row: ParkedRow) -> None:
         """Try a parked row again. Raises UsageError if it is not parked any more, PeerError."""
         pin, key, collection = f"retry {row.peer} {row.id}", row.key, self.plan.collections.get(row.collection)
+        ready = [one for one in self.sessions.values() if one.ready and one.name != row.peer]
+        reference = min(ready, key=lambda one: row.collection in one.receives_only, default=None)
         held: dict[Key, Row] = {}
-        reference = next((one for one in self.sessions.values() if one.ready and one.name != row.peer), None)
         try:
             if reference is not None and collection is not None:  # the row as a live peer has it, if the window has not
                 self.window.pins[pin] = self.state.peer(reference.name).captured

@@ -54,6 +54,17 @@ def require_kept(record: PeerRecord, made: Identity) -> None:
         )
 
 
+def require_same(record: PeerRecord, made: Identity) -> None:
+    """Raise PeerRestored if `setup` gave a peer that the log knows another incarnation: its history broke since it was met."""
+    if _has_place(record) and made.incarnation != record.incarnation:
+        raise PeerRestored(
+            "its history is not the one that the log knows",
+            peer=record.name,
+            why="it broke while the peer was being set up, so a new one was begun",
+            hint=f"let it join again by compare-and-merge: 'syncline resume {record.name} --rejoin'",
+        )
+
+
 def session_mark(space: str, token: str) -> str:
     """What a session of this space leaves in a peer as its nonce: it names the space."""
     return f"{space}/{token}"
@@ -76,7 +87,7 @@ def require_free(record: PeerRecord, shown: Identity, mark: str) -> None:
 
 def is_twin(record: PeerRecord, shown: Identity) -> bool:
     """Whether this is the database of a peer that the log knows, or a copy of it."""
-    return bool(record.incarnation) and not shown.fresh and shown.incarnation == record.incarnation
+    return bool(record.incarnation) and not shown.fresh and shown.incarnation.partition(" ")[0] == record.incarnation
 
 
 def require_copy(name: str, twin: PeerRecord, shown: Identity, *, listed: bool, again: bool) -> None:

@@ -225,11 +225,13 @@ class Joiner:
     async def _reference(self, member: Member, collection: str, *, avoid: str) -> Member:
         """A peer to read the space's rows from; not the one that has just failed, if there is another.
 
-        Not one that only sends, as long as there is another: it need not have them. Rather one that sends, too: it has no
-        edits that nobody heard of.
+        Not one that only sends, as long as there is another: it need not have them. One that only receives may have edits that
+        nobody heard of, so only where nobody else has been in.
         """
         while True:
             ready = [one for one in self.members.values() if one.name != member.name and one.ready]
+            if any(self._has_place(one.name) for one in self.members.values() if self._speaks(one, collection, member)):
+                ready = [one for one in ready if collection not in one.receives_only]
             whole = [one for one in ready if collection not in one.sends_only]
             if whole or self._has_all(ready, member.name):
                 return min(whole or ready, key=lambda one: (one.name == avoid, collection in one.receives_only))
@@ -238,6 +240,14 @@ class Joiner:
             if not any(self._comes(name) for name in self.members if name != member.name):
                 raise PeerUnreachable("no live peer to join from", peer=member.name, hint="bring one back first")
             await asyncio.sleep(LOOK_SECONDS)
+
+    def _speaks(self, one: Member, collection: str, member: Member) -> bool:
+        """Whether another peer than the joining one has a say in a collection."""
+        return one.name != member.name and collection not in one.receives_only
+
+    def _has_place(self, name: str) -> bool:
+        """Whether a peer has been in, and may come back: its rows are the space's, also while it rests."""
+        return self._state.peer(name).footing is Stage.LIVE
 
     def _comes(self, name: str) -> bool:
         """Whether this peer will serve as reference: it is live, or it returns first, compared with what the log tells."""
@@ -338,11 +348,12 @@ def anew(record: PeerRecord, authority: str, offset: Offset, time: Micros) -> En
     """The entry that puts a peer out, so that it joins again. Made in its turn: until then the log may hear more of the peer.
 
     What a join has settled already must not count twice, so one that broke off trusts no history. One that was put out and has
-    not begun to join is known as far as it was when it was put out.
+    not begun to join is known as far as it was when it was put out. Only who took part before has copies of the space's rows.
     """
-    again = record.footing is Stage.JOINING
-    since = None if again else record.since if record.footing is Stage.NEW else record.position
-    rejoining = record.rejoining if again else True
+    was = record.paused_from if record.stage is Stage.STALE else record.footing
+    again = was is Stage.JOINING
+    since = None if again else record.since if was is Stage.NEW else record.position
+    rejoining = record.rejoining if again or was is Stage.NEW else True
     shown = _plain(since) if since is not None else None
     body = {"stage": Stage.NEW.value, "rejoining": rejoining, "authority": authority, "since": shown}
     return Entry(offset, Kind.PEER, record.name, time=time, body=body)

@@ -13,7 +13,7 @@ from syncline.engine.clock import Clock, monotonic
 from syncline.engine.closing import closing
 from syncline.engine.deliver import Deliver
 from syncline.engine.guard import Guard
-from syncline.engine.identity import is_twin, require_copy, require_free, require_kept, verify_identity
+from syncline.engine.identity import is_twin, require_copy, require_free, require_kept, require_same, verify_identity
 from syncline.engine.ingest import Ingest
 from syncline.engine.join import Joiner
 from syncline.engine.state import PeerRecord, Stage, State
@@ -184,6 +184,7 @@ class Session:
             await self.peer.teardown()  # a copy that enters as a peer of its own gets an identity of its own
         identity = await self.peer.setup(list(self._collections.values()))
         require_kept(self.record, identity)
+        require_same(self.record, identity)
         if self.record.stage is Stage.NEW:
             await self._joiner.begin(self.peer, identity)
         if self.record.incarnation != identity.incarnation:

@@ -48,7 +48,7 @@ class PeerRecord:
     rejoining: bool = False
     authority: str = ""  # rejoin: whose rows stand, '' for the rules
     since: Position | None = None  # join: where what counts as its own writes begins in its history; None: unknown
-    paused_from: Stage = Stage.LIVE  # where a paused peer goes on
+    paused_from: Stage = Stage.LIVE  # where a paused peer goes on, and what one that is stale was
     staged: Micros = 0  # when it came to its stage; 0 where an older log does not tell
     had: Offset = 0  # rejoin: the watermark it came back with
     alone: bool = False  # rejoin: it is compared with what the log tells, since nobody else is left
@@ -281,8 +281,8 @@ class State:
 
     def _enter_stage(self, record: PeerRecord, stage: Stage, offset: Offset) -> None:
         begins = not record.holds_window and stage in (Stage.JOINING, Stage.LIVE)
-        if stage is Stage.PAUSED:
-            record.paused_from = record.stage if record.stage is not Stage.PAUSED else record.paused_from
+        if stage in (Stage.PAUSED, Stage.STALE):
+            record.paused_from = record.footing
         record.stage = stage
         if stage is Stage.NEW:
             record.position, record.alone = None, False

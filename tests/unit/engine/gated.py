@@ -75,7 +75,9 @@ class GatedPeer(SimPeer):
     async def connect(self) -> Identity:
         """See the protocol."""
         await self._pass("connect")
-        return await super().connect()
+        identity = await super().connect()
+        self._done("connect")
+        return identity
 
     async def inspect(self) -> dict[str, Table]:
         """See the protocol."""

@@ -3,7 +3,7 @@
 from tests.unit.engine.stand import Stand
 
 from syncline.engine.session import Phase
-from syncline.model.errors import LogFull, PeerRestored
+from syncline.model.errors import LogFull, PeerRestored, PeerUnreachable
 from syncline.model.space import Settings
 from syncline.sim.database import Constraints
 
@@ -92,5 +92,51 @@ def test_f26_one_that_went_back_is_given_again_what_it_lost_or_joins_again() -> 
             await stand.live()
             await stand.idle()
             assert stand.same()
+
+    stand.run(story())
+
+
+def test_nobody_is_filled_from_one_that_only_receives_while_who_has_a_say_rests() -> None:
+    """It may have edits of its own users, which nobody heard of."""
+    stand = Stand("pqr", receivers="q")
+    stand.fill("p", range(5))
+
+    async def story() -> None:
+        stand.doors.clear()
+        engine = stand.start()
+        stand.doors["r"].cut()
+        await stand.live("p", "q")
+        await stand.rest("p", "q")
+        stand.update("q", 1, a="edited there")
+        await engine.pause("p")
+        stand.doors["r"].cut(False)
+        await stand.until(lambda: isinstance(stand.reason("r"), PeerUnreachable), "it is told why it waits")
+        assert stand.rows("r") == {}
+        await engine.resume("p")
+        await stand.live()
+        await stand.idle()
+        assert stand.rows("r") == stand.rows("p")
+        assert stand.rows("r")[1,][1] == "x"
+
+    stand.run(story())
+
+
+def test_a_history_that_broke_while_a_peer_was_set_up_is_not_taken_for_the_one_before() -> None:
+    stand = Stand("pq")
+    stand.fill("p", range(5))
+
+    async def story() -> None:
+        engine = await stand.begin()
+        door, content = stand.doors["q"], stand.databases["q"].content
+        known = content.incarnation
+
+        def breaks() -> None:
+            content.incarnation = f"{known}-anew"
+
+        door.after["connect"] = breaks
+        engine.sessions["q"].stop()
+        await stand.until(lambda: stand.phase("q") is Phase.BROKEN, "noticed")
+        assert isinstance(stand.reason("q"), PeerRestored)
+        assert engine.state.peer("q").incarnation == known
 
     stand.run(story())

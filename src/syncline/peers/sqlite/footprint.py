@@ -93,7 +93,8 @@ def install(
 ) -> Identity:
     """Create or update the footprint for exactly these collections; call inside a write transaction.
 
-    `captures`: see read_identity. A file that only receives gets no trigger: its changelog has deliveries alone.
+    `captures`: see read_identity. A file that only receives gets no trigger, but beside the user's own: its changelog has
+    deliveries alone.
 
     Raises PeerChanged when triggers are gone or altered: writes may have gone by unseen.
     """
@@ -169,8 +170,12 @@ def is_heard(connection: sqlite3.Connection) -> bool:
 
 
 def _texts(connection: sqlite3.Connection, layout: Layout) -> dict[str, str]:
-    """The triggers that capture a layout's table, by name."""
-    return trigger_texts(layout, catalog(connection, layout.table)) if is_heard(connection) else {}
+    """The triggers that capture a layout's table, by name.
+
+    Where nobody is heard, only beside triggers of the table's own: what those make of a delivered row is told by ours alone.
+    """
+    entry = catalog(connection, layout.table)
+    return trigger_texts(layout, entry) if entry.table.triggers or is_heard(connection) else {}
 
 
 def refresh(connection: sqlite3.Connection, layout: Layout) -> Layout:
@@ -207,8 +212,8 @@ def find_damage(connection: sqlite3.Connection, peer: str, layouts: Iterable[Lay
         if lost:
             what = "columns of a captured table were dropped or renamed"
             raise PeerChanged(what, why=f"there is no {', '.join(lost)} any more", hint=_REJOIN, **where)
-        if whole:
-            continue  # it only receives
+        if whole or not is_heard(connection):
+            continue
         gone = [name for name in layout.installed if name not in found]
         why = "the table was recreated, or the triggers were dropped" if gone else "the triggers were altered"
         raise PeerChanged("changes of a table were not captured", why=why, hint=_REJOIN, **where)

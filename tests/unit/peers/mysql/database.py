@@ -1,11 +1,14 @@
 """A database of the shared server for one test, with a peer on it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
-from contextlib import asynccontextmanager
-from typing import Any
+import re
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any, TypeVar
 
+import pytest
 from tests.servers.mariadb import Server, shared
+from tests.servers.mysql import MysqlServer
 
 from syncline.model.change import Change
 from syncline.model.schema import Collection, Table
@@ -14,6 +17,38 @@ from syncline.peers.conformance.reading import captured
 from syncline.peers.mysql.peer import MysqlPeer, open_peer
 
 SECONDS = 60.0
+_S = TypeVar("_S", bound=Server)
+_chosen: list[Server] = []
+on_each_server = pytest.mark.usefixtures("each_server")
+
+
+@contextmanager
+def chosen(server: _S) -> Iterator[_S]:
+    """Databases are made on this server meanwhile, where no other is given."""
+    _chosen.append(server)
+    try:
+        yield server
+    finally:
+        _chosen.pop()
+
+
+def current() -> Server:
+    """The server that databases are made on, where no other is given."""
+    return _chosen[-1] if _chosen else shared()
+
+
+def numbers(count: int) -> str:
+    """A table of the numbers from 1 on, `seq`, as every server has it."""
+    made = f"CONCAT('[', REPEAT('0,', {count - 1}), '0]'), '$[*]' COLUMNS (seq FOR ORDINALITY)"
+    return f"JSON_TABLE({made}) AS numbers"
+
+
+def only_mariadb(declared: str) -> None:
+    """Leave the story out where its type is one that MariaDB alone has."""
+    if not isinstance(current(), MysqlServer):
+        return
+    if re.search(r"\b(uuid|inet4|inet6|compressed|uca1400_\w+|latin1_nopad_bin)\b", declared, re.IGNORECASE):
+        pytest.skip(f"only MariaDB has {declared}")
 
 
 class Database:
@@ -24,8 +59,9 @@ class Database:
         self.peers: list[MysqlPeer] = []
 
     def run(self, *statements: str, values: Sequence[object] | None = None) -> list[tuple[Any, ...]]:
-        """One transaction of a foreign program."""
-        return self.server.run(self.name, *statements, values=values)
+        """One transaction of a foreign program. The collation that takes no two texts for one is written as MariaDB calls it."""
+        known = [statement.replace("utf8mb4_nopad_bin", self.server.exact_collation) for statement in statements]
+        return self.server.run(self.name, *known, values=values)
 
     def peer(self, *, user: str = "root", options: str = "") -> MysqlPeer:
         """A peer on it, not connected."""
@@ -57,8 +93,8 @@ def collection_of(table: Table) -> Collection:
 
 @asynccontextmanager
 async def database(*statements: str, server: Server | None = None, extra: str = "") -> AsyncIterator[Database]:
-    """A new database with tables, on the shared server if no other is given."""
-    where = server or shared()
+    """A new database with tables, on the server at hand if no other is given."""
+    where = server or current()
     found = Database(where, where.database(extra))
     try:
         if statements:

@@ -5,7 +5,7 @@ import threading
 
 import pymysql
 import pytest
-from tests.unit.peers.mysql.database import changes, database, story
+from tests.unit.peers.mysql.database import changes, database, numbers, story
 
 from syncline.model.errors import PeerUnsafe
 from syncline.model.value import ABSENT, Key, Row, Tagged, Value, real
@@ -105,7 +105,7 @@ def test_t7_rows_that_exchange_unique_values_keep_what_was_not_sent() -> None:
     async def work() -> None:
         async with database(
             "CREATE TABLE t (id bigint PRIMARY KEY, email varchar(50) UNIQUE, kept longblob, n int)",
-            "INSERT INTO t SELECT seq, concat('e', seq), repeat(char(seq), 100), seq FROM seq_1_to_50",
+            f"INSERT INTO t SELECT seq, concat('e', seq), repeat(char(seq), 100), seq FROM {numbers(50)}",
         ) as base:
             peer, _ = await base.ready("t")
             keys: tuple[Key, ...] = tuple((n,) for n in range(1, 51))
@@ -125,7 +125,7 @@ def test_columns_that_were_not_sent_and_columns_that_set_themselves_stay() -> No
     )
 
     async def work() -> None:
-        async with database(table, "INSERT INTO t (id, a) SELECT seq, seq FROM seq_1_to_40") as base:
+        async with database(table, f"INSERT INTO t (id, a) SELECT seq, seq FROM {numbers(40)}") as base:
             peer, found = await base.ready("t")
             few = Write(Op.UPDATE, "t", ((1,), (2,)), ("a", "b"), (), ((10, ABSENT), (ABSENT, 20)))
             keys: tuple[Key, ...] = tuple((n,) for n in range(3, 41))
@@ -149,7 +149,7 @@ def test_increments_of_every_kind_of_number_are_exact(rows: int) -> None:
     table = "CREATE TABLE t (id bigint PRIMARY KEY, a bigint, u int unsigned, d decimal(30,10), g double)"
 
     async def work() -> None:
-        async with database(table, f"INSERT INTO t SELECT seq, {2**62}, 5, 0.1, NULL FROM seq_1_to_40") as base:
+        async with database(table, f"INSERT INTO t SELECT seq, {2**62}, 5, 0.1, NULL FROM {numbers(40)}") as base:
             peer, found = await base.ready("t")
             keys: tuple[Key, ...] = tuple((n,) for n in range(1, rows + 1))
             step = (1, -3, Tagged("real", "0.2"), Tagged("real", "0.5"))
@@ -227,7 +227,7 @@ def test_t13_increments_under_deadlocks_count_once() -> None:
 
     async def work() -> None:
         async with database(
-            "CREATE TABLE t (id bigint PRIMARY KEY, n int NOT NULL)", f"INSERT INTO t SELECT seq, 0 FROM seq_1_to_{rows}"
+            "CREATE TABLE t (id bigint PRIMARY KEY, n int NOT NULL)", f"INSERT INTO t SELECT seq, 0 FROM {numbers(rows)}"
         ) as base:
             peer, _ = await base.ready("t")
             stop, added = threading.Event(), [0]

@@ -8,7 +8,7 @@ from contextlib import aclosing
 import pymysql
 import pytest
 from tests.servers.mariadb import Server
-from tests.unit.peers.mysql.database import Database, changes, database, story
+from tests.unit.peers.mysql.database import Database, changes, database, numbers, story
 
 from syncline.model.change import Change, Transaction
 from syncline.model.errors import PeerChanged
@@ -162,7 +162,7 @@ def test_t1_t4_a_large_transaction_comes_in_parts_and_goes_on_in_the_middle(monk
     async def work() -> None:
         async with database(ITEMS) as base:
             peer, _ = await base.ready("items")
-            base.run("INSERT INTO items (id) SELECT seq FROM seq_1_to_10500")
+            base.run(f"INSERT INTO items (id) SELECT seq FROM {numbers(10500)}")
             base.run("INSERT INTO items (id) VALUES (0)")
             found = [transaction for transaction in await captured(peer) if transaction.changes]
             sizes = [len(transaction.changes) for transaction in found]
@@ -195,7 +195,7 @@ def test_d48_compressed_events_are_read_like_others() -> None:
     async def work() -> None:
         async with database(ITEMS, server=server) as base:
             peer, _ = await base.ready("items")
-            base.run("INSERT INTO items (id, name, body) SELECT seq, 'a', REPEAT('text ', 200) FROM seq_1_to_300")
+            base.run(f"INSERT INTO items (id, name, body) SELECT seq, 'a', REPEAT('text ', 200) FROM {numbers(300)}")
             base.run("UPDATE items SET name = 'b' WHERE id > 100")
             base.run("DELETE FROM items WHERE id <= 50")
             told = await changes(peer)
@@ -349,7 +349,7 @@ def test_t9_other_tables_and_databases_are_passed_over() -> None:
         async with database(ITEMS, "CREATE TABLE noise (n INT, t TEXT)") as base, database(ITEMS) as other:
             peer, _ = await base.ready("items")
             start = await peer.position()
-            base.run("INSERT INTO noise SELECT seq, REPEAT('x', 500) FROM seq_1_to_3000")
+            base.run(f"INSERT INTO noise SELECT seq, REPEAT('x', 500) FROM {numbers(3000)}")
             other.run("INSERT INTO items (id) VALUES (9)")
             other.run("TRUNCATE items")
             base.run("DROP TABLE noise")

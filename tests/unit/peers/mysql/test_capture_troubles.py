@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from tests.servers.mariadb import Server
 from tests.servers.proxy import Proxy
-from tests.unit.peers.mysql.database import Database, changes, database, story
+from tests.unit.peers.mysql.database import Database, changes, database, numbers, story
 
 from syncline.model import limits
 from syncline.model.change import Transaction
@@ -97,7 +97,7 @@ def test_t9_what_is_passed_over_may_be_purged(server: Server, monkeypatch: pytes
             told: list[Transaction] = []
             reading = asyncio.ensure_future(_read_into(peer, after, told))
             await _until(partial(_has, told, 1))
-            base.run("INSERT INTO noise SELECT seq, REPEAT('x', 500) FROM seq_1_to_1000")
+            base.run(f"INSERT INTO noise SELECT seq, REPEAT('x', 500) FROM {numbers(1000)}")
             await _until(partial(_has, told, 2))
             assert told[1].position > after
             server.run(None, "FLUSH BINARY LOGS")
@@ -274,7 +274,7 @@ def test_f15_a_connection_that_is_cut_in_the_middle_goes_on_where_it_was() -> No
             proxy = Proxy(base.server.port)
             peer = open_peer("my", f"mariadb://root@127.0.0.1:{proxy.port}/{base.name}")
             base.peers.append(peer)
-            base.run("INSERT INTO items SELECT seq, REPEAT('x', 200) FROM seq_1_to_20000")
+            base.run(f"INSERT INTO items SELECT seq, REPEAT('x', 200) FROM {numbers(20000)}")
             for number in range(30_000, 30_100):
                 base.run(f"INSERT INTO items VALUES ({number}, 'x')")
             told: list[Transaction] = []
@@ -324,7 +324,7 @@ def test_t1_a_large_transaction_is_held_in_bounded_memory(monkeypatch: pytest.Mo
     async def work() -> None:
         async with database(ITEMS) as base:
             peer, _ = await base.ready("items")
-            base.run("INSERT INTO items SELECT seq, REPEAT('x', 180) FROM seq_1_to_300000")
+            base.run(f"INSERT INTO items SELECT seq, REPEAT('x', 180) FROM {numbers(300000)}")
             end = await peer.position()
             count = most = parts = 0
             tracemalloc.start()

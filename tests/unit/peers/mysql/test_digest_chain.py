@@ -3,7 +3,7 @@
 from itertools import pairwise
 
 import pytest
-from tests.unit.peers.mysql.database import Database, database, story
+from tests.unit.peers.mysql.database import Database, database, numbers, story
 from tests.unit.peers.mysql.test_digest import Watched, ready
 
 from syncline.model import limits
@@ -17,7 +17,7 @@ RANGES: list[Range] = [*pairwise([None, (3,), (4,), (700,), None]), ((5000,), No
 SHORT = "id bigint PRIMARY KEY, a varchar(60), b decimal(12,2), c datetime(6), d int, e varbinary(20)"
 ROWS = (
     "INSERT INTO t SELECT seq, IF(seq % 7, CONCAT('row ', seq), NULL), seq / 3, "
-    "TIMESTAMP'2026-01-01 00:00:00' + INTERVAL seq MICROSECOND, IF(seq % 5, seq, NULL), UNHEX(SHA1(seq)) FROM seq_1_to_1000"
+    f"TIMESTAMP'2026-01-01 00:00:00' + INTERVAL seq MICROSECOND, IF(seq % 5, seq, NULL), UNHEX(SHA1(seq)) FROM {numbers(1000)}"
 )
 
 
@@ -75,7 +75,7 @@ def test_rows_that_became_longer_than_a_packet_since_are_not_left_out(monkeypatc
 def test_a_second_index_that_has_all_columns_is_not_read_instead() -> None:
     async def work() -> None:
         async with database("CREATE TABLE t (id bigint PRIMARY KEY, a int, KEY (a))") as base:
-            base.run("INSERT INTO t SELECT seq, 1000 - seq FROM seq_1_to_500", "ANALYZE TABLE t")
+            base.run(f"INSERT INTO t SELECT seq, 1000 - seq FROM {numbers(500)}", "ANALYZE TABLE t")
             peer, table = await ready(base)
             assert CHAIN in await peer.ways(table)
             read = await ReadsDigests.digests(peer, table, [(None, None)], WAY)
@@ -121,7 +121,7 @@ def test_chains_are_offered_for_keys_of_integers_and_rows_that_fit(columns: str,
 def test_chains_are_not_offered_for_rows_that_are_long_on_average() -> None:
     async def work() -> None:
         async with database("CREATE TABLE t (id bigint PRIMARY KEY, a text)") as base:
-            base.run(f"INSERT INTO t SELECT seq, REPEAT('x', {limits.CHAIN_ROW_BYTES_MAX + 2000}) FROM seq_1_to_50")
+            base.run(f"INSERT INTO t SELECT seq, REPEAT('x', {limits.CHAIN_ROW_BYTES_MAX + 2000}) FROM {numbers(50)}")
             base.run("ANALYZE TABLE t")
             assert await _offered(base) is False
 

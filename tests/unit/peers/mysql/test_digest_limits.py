@@ -5,7 +5,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from tests.unit.peers.mysql.database import Database, database, story
+from tests.unit.peers.mysql.database import Database, database, numbers, story
 from tests.unit.peers.mysql.test_digest import WAY, Watched, agrees, ready
 
 from syncline.model.value import Key
@@ -13,7 +13,7 @@ from syncline.peers.digest import ReadsDigests
 from syncline.peers.mysql import MysqlPeer
 from syncline.peers.protocol import Range
 
-FILLED = "SELECT concat('k', lpad(seq DIV 100, 4, '0')), seq FROM seq_1_to_20000"
+FILLED = f"SELECT concat('k', lpad(seq DIV 100, 4, '0')), seq FROM {numbers(20000)}"
 TEXT_KEY = "CREATE TABLE t (a varchar(20) COLLATE utf8mb4_nopad_bin NOT NULL, b bigint NOT NULL, PRIMARY KEY (a, b))"
 
 
@@ -53,7 +53,7 @@ def test_rows_of_keys_that_the_index_sorts_otherwise_are_looked_at_once_for_many
     async def work() -> None:
         async with database(
             "CREATE TABLE t (k uuid PRIMARY KEY, n int)",
-            "INSERT INTO t SELECT concat(lpad(hex(seq), 8, '0'), '-0000-1000-8000-000000000000'), seq FROM seq_1_to_4000",
+            f"INSERT INTO t SELECT concat(lpad(hex(seq), 8, '0'), '-0000-1000-8000-000000000000'), seq FROM {numbers(4000)}",
         ) as base:
             peer, table = await ready(base)
             cuts = (await peer.fences(table, [(None, None)], 50))[0]

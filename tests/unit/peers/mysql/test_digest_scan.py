@@ -5,7 +5,7 @@ from itertools import pairwise
 from typing import Final
 
 import pytest
-from tests.unit.peers.mysql.database import database, story
+from tests.unit.peers.mysql.database import database, numbers, story
 from tests.unit.peers.mysql.test_digest import WAY, ready
 
 from syncline.model.canonical import classes_of, digest_rows
@@ -56,7 +56,7 @@ def test_ranges_with_gaps_are_found_in_one_reading(kind: str, key: str) -> None:
         group = "seq DIV 100" if key == "n, k" else "seq"
         async with database(
             f"CREATE TABLE t (k {kind} NOT NULL, n int NOT NULL, v int, PRIMARY KEY ({key}))",
-            f"INSERT INTO t SELECT {KEYS[kind]}, {group}, seq FROM seq_1_to_{COUNT}",
+            f"INSERT INTO t SELECT {KEYS[kind]}, {group}, seq FROM {numbers(COUNT)}",
         ) as base:
             peer, table = await ready(base)
             rows = (await peer.chunk(table, None, 2 * COUNT)).rows
@@ -81,7 +81,7 @@ def test_a_thousand_ranges_with_gaps_and_without(monkeypatch: pytest.MonkeyPatch
 
     async def work() -> None:
         async with database(
-            "CREATE TABLE t (k uuid PRIMARY KEY, n int)", f"INSERT INTO t SELECT {KEYS['uuid']}, seq FROM seq_1_to_8192"
+            "CREATE TABLE t (k uuid PRIMARY KEY, n int)", f"INSERT INTO t SELECT {KEYS['uuid']}, seq FROM {numbers(8192)}"
         ) as base:
             peer, table = await ready(base)
             rows = (await peer.chunk(table, None, 2 * COUNT)).rows

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import aclosing, contextmanager
 
 import pytest
-from tests.unit.peers.mysql.database import Database, database, story
+from tests.unit.peers.mysql.database import Database, database, on_each_server, story
 
 from syncline.model.change import Transaction
 from syncline.model.errors import PeerChanged, PeerError
@@ -13,7 +13,6 @@ from syncline.model.limits import RANGE_SESSIONS_MAX
 from syncline.model.stamp import Position
 from syncline.model.write import Batch
 from syncline.peers.mysql import MysqlPeer
-from syncline.peers.mysql.features import Server
 
 TABLES = ("CREATE TABLE a (id bigint PRIMARY KEY)", "CREATE TABLE b (id bigint PRIMARY KEY)", "INSERT INTO a VALUES (1), (2)")
 COMMON = 2  # the sessions that read and write
@@ -47,6 +46,7 @@ async def read_on(peer: MysqlPeer, after: Position, told: list[Transaction]) -> 
             told.append(transaction)
 
 
+@on_each_server
 def test_a_range_is_read_while_another_one_waits_and_rows_are_applied_meanwhile() -> None:
     async def work() -> None:
         async with database(*TABLES) as base:
@@ -63,6 +63,7 @@ def test_a_range_is_read_while_another_one_waits_and_rows_are_applied_meanwhile(
     story(work)
 
 
+@on_each_server
 def test_so_many_ranges_are_read_at_once_and_no_session_is_left() -> None:
     async def work() -> None:
         async with database(*TABLES) as base:
@@ -80,6 +81,7 @@ def test_so_many_ranges_are_read_at_once_and_no_session_is_left() -> None:
     story(work)
 
 
+@on_each_server
 def test_what_fails_or_is_given_up_leaves_no_session() -> None:
     async def work() -> None:
         async with database(*TABLES, "CREATE TABLE c (id bigint PRIMARY KEY)") as base:
@@ -100,6 +102,7 @@ def test_what_fails_or_is_given_up_leaves_no_session() -> None:
     story(work)
 
 
+@on_each_server
 def test_closing_waits_for_the_ranges_that_are_being_read() -> None:
     async def work() -> None:
         async with database(*TABLES) as base:
@@ -119,21 +122,7 @@ def test_closing_waits_for_the_ranges_that_are_being_read() -> None:
     story(work)
 
 
-def test_where_the_server_does_not_tell_the_place_of_a_snapshot_ranges_are_read_one_by_one() -> None:
-    """Asked as MySQL is: the session that writes keeps the table from being written meanwhile."""
-
-    async def work() -> None:
-        async with database(*TABLES) as base:
-            peer, found = await base.ready("a", "b")
-            assert peer._reader is not None
-            peer._reader.server = Server(False, (8, 0, 40), "8.0.40")
-            chunks = await asyncio.gather(*[peer.chunk(found[name], None, 10) for name in "abab"])
-            assert [len(chunk.rows) for chunk in chunks] == [2, 0, 2, 0]
-            assert sessions(base) == COMMON
-
-    story(work)
-
-
+@on_each_server
 def test_f23_ranges_of_two_tables_read_at_once_stand_where_they_say() -> None:
     """Each transaction writes to both: whatever a range has, its position tells which of them."""
 

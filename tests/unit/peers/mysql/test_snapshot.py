@@ -4,37 +4,30 @@ import asyncio
 from contextlib import aclosing
 
 import pytest
-from tests.unit.peers.mysql.database import database, story
+from tests.unit.peers.mysql.database import database, numbers, on_each_server, only_mariadb, story
 
 from syncline.model.change import Transaction
 from syncline.model.key import order
 from syncline.model.stamp import Position
 from syncline.model.value import Key, Row
 from syncline.peers.mysql import MysqlPeer
-from syncline.peers.mysql.features import Server
 
 COUNTS = "CREATE TABLE counts (id bigint PRIMARY KEY, n bigint NOT NULL DEFAULT 0)"
 
 
-@pytest.mark.parametrize("flavour", ["mariadb", "mysql"])
-def test_f23_f24_chunks_under_writers_are_the_history_up_to_their_position(flavour: str) -> None:
-    """Writers count rows up; a chunk must be what the stream says up to the chunk's position, neither more nor less.
-
-    Asked as MySQL is, a server keeps the table from being written until its snapshot is taken.
-    """
+@on_each_server
+def test_f23_f24_chunks_under_writers_are_the_history_up_to_their_position() -> None:
+    """Writers count rows up; a chunk must be what the stream says up to the chunk's position, neither more nor less."""
 
     async def work() -> None:
-        async with database(COUNTS, "INSERT INTO counts SELECT seq, 0 FROM seq_1_to_20") as base:
+        async with database(COUNTS, f"INSERT INTO counts SELECT seq, 0 FROM {numbers(20)}") as base:
             peer, found = await base.ready("counts")
-            assert peer._reader is not None
             start = await peer.chunk(found["counts"], None, 100)
             told: list[Transaction] = []
             reading = asyncio.ensure_future(_read_on(peer, start.position, told))
             async with asyncio.timeout(30):
                 while not told:
                     await asyncio.sleep(0.01)
-            if flavour == "mysql":
-                peer._reader.server = Server(False, (8, 0, 40), "8.0.40")
             stop = asyncio.Event()
 
             def write(number: int) -> None:
@@ -99,8 +92,11 @@ KEYS = {
 }
 
 
+@on_each_server
 @pytest.mark.parametrize("declared", KEYS)
 def test_d25_d26_keys_of_every_kind_are_walked_in_one_order(declared: str) -> None:
+    only_mariadb(declared)
+
     async def work() -> None:
         values = ", ".join(f"({value}, {n})" for n, value in enumerate(KEYS[declared]))
         async with database(f"CREATE TABLE t (k {declared} NOT NULL, n int, PRIMARY KEY (k))") as base:
@@ -123,19 +119,19 @@ def test_d25_d26_keys_of_every_kind_are_walked_in_one_order(declared: str) -> No
     story(work)
 
 
+@on_each_server
 def test_a_table_that_is_wide_in_rows_is_looked_up_and_not_searched() -> None:
     """The ranges of a key of two columns use its index from both ends."""
 
     async def work() -> None:
         async with database(
             "CREATE TABLE t (a varchar(20) COLLATE utf8mb4_nopad_bin NOT NULL, b bigint NOT NULL, PRIMARY KEY (a, b))",
-            "INSERT INTO t SELECT concat('k', lpad(seq DIV 100, 4, '0')), seq FROM seq_1_to_20000",
+            f"INSERT INTO t SELECT concat('k', lpad(seq DIV 100, 4, '0')), seq FROM {numbers(20000)}",
         ) as base:
             peer, found = await base.ready("t")
-            assert peer._reader is not None
-            before = await peer._reader.fetch("SHOW SESSION STATUS LIKE 'Handler_read_next'")
+            before = base.run("SHOW GLOBAL STATUS LIKE 'Handler_read_next'")
             chunk = await peer.chunk(found["t"], ("k0150", 15050), 10, ("k0160", 16000))
-            after = await peer._reader.fetch("SHOW SESSION STATUS LIKE 'Handler_read_next'")
+            after = base.run("SHOW GLOBAL STATUS LIKE 'Handler_read_next'")
             assert [key[1] for key, _ in chunk.rows] == list(range(15051, 15061))
             assert int(after[0][1]) - int(before[0][1]) < 100
 
