@@ -53,6 +53,10 @@ class Source:
 
     clock_offset: Micros = 0
 
+    def missed(self, transaction: Transaction) -> frozenset[str]:
+        """See Source."""
+        return frozenset()
+
     def admit(self, transaction: Transaction) -> Transaction:
         """As it is."""
         return transaction

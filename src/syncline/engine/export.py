@@ -27,6 +27,7 @@ class PeerExport(msgspec.Struct, array_like=True):
     had: Offset
     alone: bool
     staged: Micros = 0
+    unheard: tuple[str, ...] = ()
 
 
 class ParkedExport(msgspec.Struct, array_like=True):

@@ -1,11 +1,13 @@
 """Is this the peer whose history the log knows? Pure checks over what it shows and what the log recorded."""
 
+from collections.abc import Set
 from typing import Final
 
 from syncline.engine.state import PeerRecord
 from syncline.model.errors import PeerBusy, PeerRestored, PeerUnreachable, PeerUnsafe
 from syncline.model.stamp import Offset, Position
 from syncline.peers.protocol import Identity
+from syncline.peers.receiving import UNHEARD
 
 _FRESH: Final = "Syncline's tables are gone or empty: it was replaced, or torn down by hand"
 
@@ -25,6 +27,18 @@ def verify_identity(record: PeerRecord, shown: Identity, head: Offset) -> None:
             "its history is not the one that the log knows" if same else "this is not the copy that the log knows",
             peer=record.name,
             why=why,
+            hint=f"let it join again by compare-and-merge: 'syncline resume {record.name} --rejoin'",
+        )
+
+
+def require_heard(record: PeerRecord, heard: Set[str]) -> None:
+    """Raise PeerRestored if users are to be heard in a collection that their peer only received, and wrote there meanwhile."""
+    if _has_place(record) and (names := sorted(record.unheard & heard)):
+        raise PeerRestored(
+            "nobody heard what its users wrote",
+            peer=record.name,
+            collection=", ".join(names),
+            why=UNHEARD,
             hint=f"let it join again by compare-and-merge: 'syncline resume {record.name} --rejoin'",
         )
 

@@ -41,6 +41,10 @@ class Source(Protocol):
         """The transaction without the changes that this peer may not send (direction, rows not joined yet)."""
         ...
 
+    def missed(self, transaction: Transaction) -> frozenset[str]:
+        """The collections of which changes are dropped here, and the log does not say yet that some were."""
+        ...
+
     def logged(self, transaction: Transaction) -> None:
         """The log has everything of this peer up to this transaction, durably."""
         ...
@@ -252,6 +256,10 @@ class Ingest:
             for part in transaction.split():  # one by one where it matters to somebody
                 made += self._accept(Captured(item.source, part), offset + len(made))
             return made
+        if missed := item.source.missed(transaction):
+            body: dict[str, object] = {"unheard": sorted(record.unheard | missed)}
+            made.append(Entry(offset + len(made), Kind.PEER, record.name, time=self._clock.now(), body=body))
+            self._take(made[-1])
         admitted = item.source.admit(transaction)
         if admitted.changes:
             made.append(settle(self._window, self._book, admitted, offset + len(made), time))

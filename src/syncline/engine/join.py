@@ -352,7 +352,7 @@ def anew(record: PeerRecord, authority: str, offset: Offset, time: Micros) -> En
     """
     was = record.paused_from if record.stage is Stage.STALE else record.footing
     again = was is Stage.JOINING
-    since = None if again else record.since if was is Stage.NEW else record.position
+    since = None if again or record.unheard else record.since if was is Stage.NEW else record.position
     rejoining = record.rejoining if again or was is Stage.NEW else True
     shown = _plain(since) if since is not None else None
     body = {"stage": Stage.NEW.value, "rejoining": rejoining, "authority": authority, "since": shown}

@@ -13,7 +13,15 @@ from syncline.engine.clock import Clock, monotonic
 from syncline.engine.closing import closing
 from syncline.engine.deliver import Deliver
 from syncline.engine.guard import Guard
-from syncline.engine.identity import is_twin, require_copy, require_free, require_kept, require_same, verify_identity
+from syncline.engine.identity import (
+    is_twin,
+    require_copy,
+    require_free,
+    require_heard,
+    require_kept,
+    require_same,
+    verify_identity,
+)
 from syncline.engine.ingest import Ingest
 from syncline.engine.join import Joiner
 from syncline.engine.state import PeerRecord, Stage, State
@@ -113,6 +121,13 @@ class Session:
             changes = self._joiner.admit(self.name, transaction, changes)
         return transaction if changes is transaction.changes else _with(transaction, changes)
 
+    def missed(self, transaction: Transaction) -> frozenset[str]:
+        """See ingest.Source."""
+        known = self._heard | self.record.unheard
+        if transaction.blocks:
+            return frozenset([block.collection for block in transaction.blocks]) - known
+        return frozenset([change.collection for change in transaction.changes]) & frozenset(self._collections) - known
+
     def _admit_blocks(self, transaction: Transaction) -> Transaction:
         kept = tuple(block for block in transaction.blocks if block.collection in self._heard)
         if len(kept) == len(transaction.blocks):
@@ -152,6 +167,7 @@ class Session:
         self._mark = self._nonce()
         require_free(self.record, identity, self._mark)
         verify_identity(self.record, identity, self._state.head)
+        require_heard(self.record, self._heard)
         await self._verify_log(identity)
         if self.record.stage in (Stage.STALE, Stage.LEFT):
             raise PeerRestored(

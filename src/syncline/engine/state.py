@@ -52,6 +52,7 @@ class PeerRecord:
     staged: Micros = 0  # when it came to its stage; 0 where an older log does not tell
     had: Offset = 0  # rejoin: the watermark it came back with
     alone: bool = False  # rejoin: it is compared with what the log tells, since nobody else is left
+    unheard: frozenset[str] = frozenset()  # collections that it only received, and of which changes of its users were dropped
 
     @property
     def footing(self) -> Stage:
@@ -262,6 +263,7 @@ class State:
             self._enter_stage(record, Stage(body["stage"]), entry.offset)
             record.staged = entry.time
         record.had, record.alone = body.get("had", record.had), body.get("alone", record.alone)
+        record.unheard = frozenset(body.get("unheard", record.unheard))
         record.incarnation = body.get("incarnation", record.incarnation)
         record.approved = body.get("approved", record.approved)
         if "nonces" in body:
@@ -288,7 +290,7 @@ class State:
             record.position, record.alone = None, False
         if begins:
             record.joined_at = record.captured = offset
-            record.joins, record.joined = {}, set()
+            record.joins, record.joined, record.unheard = {}, set(), frozenset()
             self.aside.begin(record.name)
         if begins or stage in (Stage.NEW, Stage.STALE, Stage.LEFT):  # its rows will be compared: nothing is known to be missing
             self.proofs.drop(record.name, offset)
@@ -338,7 +340,7 @@ class State:
             record.authority = one.authority
             record.joins = {name: decode_row(key) if key else None for name, key in one.joins}
             record.paused_from, record.had, record.alone = Stage(one.paused_from), one.had, one.alone
-            record.staged = one.staged
+            record.staged, record.unheard = one.staged, frozenset(one.unheard)
         for row in export.parked:
             key, first = decode_row(row.key), row.first or row.at
             known = ParkedRow(row.peer, row.collection, key, row.since, row.code, row.reason, row.at, row.time, row.retried)
@@ -357,7 +359,7 @@ def _export_peer(one: PeerRecord) -> PeerExport:
     return PeerExport(
         one.name, one.stage, one.incarnation, one.nonces, one.position, one.captured, one.joined_at, one.approved,
         one.rejoining, one.since, one.authority, joins, sorted(one.joined), one.paused_from, one.had,
-        one.alone, one.staged,
+        one.alone, one.staged, tuple(sorted(one.unheard)),
     )  # fmt: skip
 
 

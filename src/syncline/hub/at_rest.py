@@ -12,7 +12,7 @@ from typing import Final
 from syncline.engine import keeping
 from syncline.engine.closing import closing
 from syncline.engine.guard import Guard
-from syncline.engine.identity import require_free, session_mark, verify_identity
+from syncline.engine.identity import require_free, require_heard, session_mark, verify_identity
 from syncline.engine.keeping import look as look_at_kept
 from syncline.engine.names import Names
 from syncline.engine.state import PeerRecord, Stage, State
@@ -77,6 +77,7 @@ async def _look(space: Space, name: str, state: State, log: Readable) -> Found:
             found.kept = kept[0] if kept is not None else None
             require_free(record, identity, session_mark(space.name, ""))
             verify_identity(record, identity, state.head)
+            require_heard(record, space.heard(name))
             found.watermark = identity.watermark
             found.uncaptured = await _count(space, peer, record)
             found.tables = await peer.inspect()

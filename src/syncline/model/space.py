@@ -118,7 +118,11 @@ class Space(msgspec.Struct, frozen=True):
     serve: ServeSettings = ServeSettings()
     path: str = ""
 
+    def heard(self, peer: str) -> frozenset[str]:
+        """The collections in which what its users write counts."""
+        specs = self.collections.items()
+        return frozenset([name for name, spec in specs if spec.direction_at(peer) is not Direction.RECEIVE])
+
     def hears(self, peer: str) -> bool:
         """Whether anything that its users write counts: it does not only receive."""
-        directions = [spec.direction_at(peer) for spec in self.collections.values()]
-        return not directions or any(direction is not Direction.RECEIVE for direction in directions)
+        return not self.collections or bool(self.heard(peer))

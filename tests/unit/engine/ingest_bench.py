@@ -29,6 +29,10 @@ class Source:
     heads: list[Offset] = field(default_factory=list)  # of the log, when it was told
     admits: bool = True
 
+    def missed(self, transaction: Transaction) -> frozenset[str]:
+        """See Source."""
+        return frozenset()
+
     def admit(self, transaction: Transaction) -> Transaction:
         """Everything, or nothing."""
         if self.admits:

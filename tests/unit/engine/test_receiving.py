@@ -1,10 +1,11 @@
 """Peers that only receive: they remember what they refused until the next batch only, so the log must have it by then."""
 
+import msgspec
 from tests.unit.engine.stand import Stand
 
 from syncline.engine.session import Phase
 from syncline.model.errors import LogFull, PeerRestored, PeerUnreachable
-from syncline.model.space import Settings
+from syncline.model.space import Direction, Settings
 from syncline.sim.database import Constraints
 
 POISON = {"q": Constraints(frozenset({"bad"}))}
@@ -138,5 +139,41 @@ def test_a_history_that_broke_while_a_peer_was_set_up_is_not_taken_for_the_one_b
         await stand.until(lambda: stand.phase("q") is Phase.BROKEN, "noticed")
         assert isinstance(stand.reason("q"), PeerRestored)
         assert engine.state.peer("q").incarnation == known
+
+    stand.run(story())
+
+
+def test_who_is_heard_again_in_what_it_only_received_joins_again_if_its_users_wrote_there() -> None:
+    """It was captured all the while: its position went on over what was dropped."""
+    stand = Stand("pq", directions={"q": Direction.RECEIVE})
+    stand.fill("p", range(5))
+
+    async def story() -> None:
+        engine = await stand.begin()
+        stand.update("p", 1, a="y")
+        await stand.idle()
+        assert not engine.state.peer("q").unheard
+        stand.update("q", 2, a="typed there")
+        stand.insert("q", 70)
+        await stand.until(lambda: bool(engine.state.peer("q").unheard), "noted")
+        head = engine.state.head
+        stand.update("q", 3, a="more")
+        await stand.idle()
+        assert engine.state.head == head, "it is noted once"
+        await stand.stop()
+        stand.plan = msgspec.structs.replace(stand.plan, directions={"items": {}})
+        engine = stand.start()
+        await stand.until(lambda: stand.phase("q") is Phase.BROKEN, "it stops")
+        reason = stand.reason("q")
+        assert isinstance(reason, PeerRestored)
+        assert "only received" in reason.why
+        await engine.resume("q", rejoin=True)
+        await stand.live()
+        await stand.idle()
+        assert stand.same()
+        assert not engine.state.peer("q").unheard
+        stand.update("q", 4, a="heard")
+        await stand.idle()
+        assert stand.rows("p")[4,][1] == "heard"
 
     stand.run(story())

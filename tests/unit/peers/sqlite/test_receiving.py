@@ -1,4 +1,4 @@
-"""A file that only receives: triggers of the user's make no difference to what is delivered, and ours stand only beside them."""
+"""A file that only receives: triggers of the user's make no difference to what is delivered; ours stand only beside them."""
 
 import asyncio
 import sqlite3
