@@ -34,7 +34,9 @@ _PINNED: Final = (
     f"SET SESSION sql_mode = '{SQL_MODE}', time_zone = '+00:00', character_set_results = NULL, sql_safe_updates = 0, "
     "sql_select_limit = DEFAULT, sql_auto_is_null = 0, wait_timeout = 604800, net_write_timeout = 600, "
     "net_read_timeout = 600, lock_wait_timeout = 10, innodb_lock_wait_timeout = 1, unique_checks = 1, "
-    "group_concat_max_len = 67108864",  # of the texts of a range that is digested
+    "group_concat_max_len = 67108864"  # of the texts of a range that is digested
+    # a server may end what takes long: reading a large range does. MySQL remembers what a table was like for a day
+    "/*M! , max_statement_time = 0 */ /*!80000 , max_execution_time = 0, information_schema_stats_expiry = 0 */",
     "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ WRITE",
 )
 _SESSION_SQL: Final = "SELECT COMMAND, TIME FROM information_schema.PROCESSLIST WHERE ID = %s"
@@ -43,6 +45,7 @@ _LOOPBACK: Final = frozenset({"", "localhost", "127.0.0.1", "::1"})
 _TRUE: Final = {"true": True, "1": True, "false": False, "0": False}
 _PORT: Final = 3306
 _LOST: Final = 2013  # the driver's number for a connection that ended, or gave no answer in time
+_NO_WAY_IN: Final = 2059  # the driver's number for a way to log in that it does not have
 _POSTGRES: Final = "a PostgreSQL server answers there"
 _TLS_REQUEST: Final = 80877103  # https://www.postgresql.org/docs/current/protocol-message-formats.html: SSLRequest
 _STUMBLES: Final = (AttributeError, IndexError, AssertionError, struct.error)  # of the driver, over half a message
@@ -50,7 +53,7 @@ _KEEPALIVE: Final = {"TCP_KEEPIDLE": 10, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 3, "
 
 BUSY: Final = frozenset({1020, 1205, 1213, 1317, 1412, 1479, 1614, 1637, 1969, 3024, 3572})
 _FULL: Final = frozenset({1021, 1037, 1038, 1041, 1114, 3164, 1197})
-_LOGIN: Final = frozenset({1044, 1045, 1129, 1130, 1698, 1820, 1862, 2059, 2061, 3118, 3955, 4151})
+_LOGIN: Final = frozenset({1044, 1045, 1129, 1130, 1698, 1820, 1862, 2061, 3118, 3955, 4151})
 _NO_DATABASE: Final = 1049
 _DATABASE: Final = 1044  # this user may not do this in this database
 _RIGHT: Final = frozenset({1142, 1143, 1227, 1370, 1410, 1419})
@@ -128,6 +131,8 @@ def dial(place: Place) -> Connection:
         connection = _login(place, options)
     except _STUMBLES as error:
         raise pymysql.err.OperationalError(2013, "the connection was lost during the greeting") from error
+    except RuntimeError as error:  # a package is missing
+        raise pymysql.err.OperationalError(_NO_WAY_IN, str(error)) from error
     except pymysql.err.OperationalError as error:
         if number_of(error) == _LOST and _is_postgres(place):
             raise pymysql.err.OperationalError(_LOST, f"{_POSTGRES}; {error.args[1]}") from error
@@ -309,6 +314,9 @@ def translate(error: pymysql.err.Error, place: Place, doing: str) -> PeerError:
     if number == _NO_DATABASE:
         hint = "correct the database's name in the address, or create it: CREATE DATABASE; it is tried again by itself"
         return PeerDenied("the database does not exist", why=why, hint=hint, **where)
+    if number == _NO_WAY_IN:
+        hint = "install what is missing, beside Syncline; or go by TLS: insecure=true in the address, or ssl_ca="
+        return PeerDenied("this driver cannot log in as the server wants it", why=why, hint=hint, **where)
     if number in _LOGIN and (number != _DATABASE or doing.startswith("connecting")):
         hint = "correct the address or the password, or create the user for this host; it is tried again by itself"
         return PeerDenied("the server does not let Syncline in", why=why, hint=hint, **where)

@@ -18,7 +18,7 @@ from syncline.peers.mysql.features import HISTORY, Server
 OFFSET_BITS: Final = 40  # of the offset in a file, below the file's number in the major part of a position
 FIRST: Final = 4  # offset of the first event of a file
 _U32: Final = 2**32
-_NO_EVENT: Final = 1220  # ER_ERROR_WHEN_EXECUTING_COMMAND: wrong offset, or the file cannot be read
+NO_EVENT: Final = 1220  # ER_ERROR_WHEN_EXECUTING_COMMAND: wrong offset, or the file cannot be read
 
 
 class Spot(NamedTuple):
@@ -125,7 +125,8 @@ def note_broken(connection: Connection, why: str) -> None:
 def created(connection: Connection) -> dict[int, int]:
     """When the files that are known were made, by their numbers."""
     rows = fetch(connection, f"SELECT files FROM {HISTORY}")
-    known = json.loads(rows[0][0]) if rows and rows[0][0] else {}
+    text = rows[0][0].strip() if rows else ""  # see quiet
+    known = json.loads(text) if text else {}
     return {int(number): int(time) for number, time in known.items()}
 
 
@@ -174,7 +175,7 @@ def misplaced(connection: Connection, after: Position) -> str:
     try:
         fetch(connection, "SHOW BINLOG EVENTS IN %s FROM %s LIMIT 1", (file, offset))
     except pymysql.err.MySQLError as error:
-        if error.args[0] == _NO_EVENT:
+        if error.args[0] == NO_EVENT:
             return f"nothing begins at {offset} of {file}: the binary log was reset, or restored"
         raise
     return ""

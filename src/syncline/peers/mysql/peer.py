@@ -6,7 +6,7 @@ One session reads, one writes, every stream has a connection of its own, and so 
 import asyncio
 import secrets
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing
 from functools import partial
 from typing import TypeVar
 
@@ -27,10 +27,11 @@ from syncline.peers.digest import ReadsDigests, is_ordered
 from syncline.peers.mysql import apply, check, digest, footprint, inspect, snapshot
 from syncline.peers.mysql.capture import Capture
 from syncline.peers.mysql.connect import Connection, Place, Session, errors, fetch, open_session, parse_url
-from syncline.peers.mysql.features import FEATURES, STATE, quote
+from syncline.peers.mysql.features import FEATURES
 from syncline.peers.mysql.history import began, spot_of
 from syncline.peers.mysql.kept import kept_of, made, next_file, read_keeping
 from syncline.peers.mysql.layout import load_layouts
+from syncline.peers.mysql.quiet import Quiet, held
 from syncline.peers.protocol import Applied, Chunk, Digest, Digests, Identity, Kept, Range
 from syncline.peers.receiving import Deliveries, only_receives
 from syncline.peers.sessions import Sessions
@@ -52,6 +53,7 @@ class MysqlPeer(ReadsDigests):
         self._writer: Session | None = None
         self._apart: Sessions[Session] | None = None
         self._writing = asyncio.Lock()
+        self._quiet = Quiet(place)
         self._applier: apply.Applier | None = None
         self._captures: set[Capture] = set()
         self._made = ("", 0)  # a file of the binary log, and when it was made
@@ -61,6 +63,7 @@ class MysqlPeer(ReadsDigests):
     async def connect(self) -> Identity:
         """See the protocol."""
         await self.close()
+        self._quiet = Quiet(self.place)
         reader = self._reader = await open_session(self.place)
         self._writer = await open_session(self.place)
         self._apart = Sessions(self.name, lambda: open_session(self.place))
@@ -298,35 +301,32 @@ class MysqlPeer(ReadsDigests):
         self, work: Callable[[Connection], _T], doing: str, collection: Collection | None = None
     ) -> tuple[snapshot.Moment, _T]:
         """Do something in one snapshot, while no apply is under way; whoever captures is asked to tell when it is there."""
-        server = self._opened(self._reader).server
-
-        def at_once(connection: Connection) -> tuple[snapshot.Moment, _T]:
-            bare = not footprint.exists(connection)
-            with snapshot.moment(connection, server, bare=bare, heard=self.features.captures) as taken:
-                return taken, work(connection)
-
+        if collection is not None and self._is_mysql:
+            return await self._apart_from_others(work, doing, collection)
         with asking(capture.asked for capture in self._captures):
             async with self._writing:
-                held = collection is not None and not server.mariadb and self.features.captures
-                async with self._held(collection) if held else _nothing():
-                    taken, found = await self._read(at_once, doing)
-            for capture in self._captures:
-                capture.ask(taken.position)
+                taken, found = await self._read(partial(self._at_once, work), doing)
+            self._ask(taken)
         return taken, found
+
+    def _at_once(self, work: Callable[[Connection], _T], connection: Connection) -> tuple[snapshot.Moment, _T]:
+        server, bare = self._opened(self._reader).server, not footprint.exists(connection)
+        with snapshot.moment(connection, server, bare=bare, heard=self.features.captures) as taken:
+            return taken, work(connection)
+
+    def _ask(self, taken: snapshot.Moment) -> None:
+        for capture in self._captures:
+            capture.ask(taken.position)
+
+    @property
+    def _is_mysql(self) -> bool:
+        """Whether the place of a snapshot matters, and the server does not tell it."""
+        return self.features.captures and not self._opened(self._reader).server.mariadb
 
     async def _apart_from_others(
         self, work: Callable[[Connection], _T], doing: str, collection: Collection
     ) -> tuple[snapshot.Moment, _T]:
-        """As `_at_a_moment`, over a session of its own: once the snapshot is taken, others read and apply meanwhile.
-
-        Where the server does not tell the place of a snapshot, the table is kept from being written all the time.
-        """
-        server = self._opened(self._reader).server
-        if not server.mariadb:
-            return await self._at_a_moment(work, doing, collection)
-
-        def begin(connection: Connection) -> snapshot.Moment:
-            return snapshot.begin(connection, server, bare=not footprint.exists(connection), heard=self.features.captures)
+        """As `_at_a_moment`, over a session of its own: once the snapshot is taken, others read and apply meanwhile."""
 
         def read(connection: Connection) -> _T:
             try:
@@ -336,26 +336,36 @@ class MysqlPeer(ReadsDigests):
 
         async with self._opened(self._apart).one() as session:
             if session is None:
-                return await self._at_a_moment(work, doing, collection)
+                return await self._in_common(work, doing, collection)
             with errors(self.place, doing):
                 with asking(capture.asked for capture in self._captures):
-                    async with self._writing:
-                        taken = await session.run(begin)
-                    for capture in self._captures:
-                        capture.ask(taken.position)
+                    taken = await self._begin(session, collection)
+                    self._ask(taken)
                 return taken, await session.run(read)
 
-    @asynccontextmanager
-    async def _held(self, collection: Collection | None) -> AsyncIterator[None]:
-        """Nobody writes to the table: so what its snapshot sees is what the binary log has, neither more nor less."""
-        writer = self._opened(self._writer)
-        name = collection.table_at(self.name) if collection is not None else STATE
-        with errors(self.place, "keeping a table from being written"):
-            await writer.run(lambda connection: connection.query(f"LOCK TABLES {quote(name)} READ"))
-            try:
-                yield
-            finally:
-                await writer.run(lambda connection: connection.query("UNLOCK TABLES"))
+    async def _begin(self, session: Session, collection: Collection) -> snapshot.Moment:
+        if self._is_mysql:
+            table = collection.table_at(self.name)
+            return await self._quiet.begin(session, self._opened(self._writer), self._writing, table)
+
+        def begin(connection: Connection) -> snapshot.Moment:
+            bare = not footprint.exists(connection)
+            return snapshot.begin(connection, session.server, bare=bare, heard=self.features.captures)
+
+        async with self._writing:
+            return await session.run(begin)
+
+    async def _in_common(
+        self, work: Callable[[Connection], _T], doing: str, collection: Collection
+    ) -> tuple[snapshot.Moment, _T]:
+        """As `_apart_from_others`, over the session that all share: where no more can be had."""
+        if not self._is_mysql:
+            return await self._at_a_moment(work, doing)
+        with asking(capture.asked for capture in self._captures):
+            async with self._writing, held(self._opened(self._writer), self.place, collection.table_at(self.name)):
+                taken, found = await self._read(partial(self._at_once, work), doing)
+            self._ask(taken)
+        return taken, found
 
     def _opened(self, opened: _T | None) -> _T:
         if opened is None:
@@ -370,11 +380,6 @@ class MysqlPeer(ReadsDigests):
         async with self._writing:
             with errors(self.place, doing):
                 return await self._opened(self._writer).run(work)
-
-
-@asynccontextmanager
-async def _nothing() -> AsyncIterator[None]:
-    yield
 
 
 def open_peer(name: str, url: str, *, poll_seconds: float = limits.POLL_SECONDS, captures: bool = True) -> MysqlPeer:

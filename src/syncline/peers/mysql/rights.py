@@ -12,6 +12,7 @@ from syncline.peers.mysql.connect import Connection, Place, fetch
 from syncline.peers.mysql.features import OURS, Server, quote
 
 _GRANT: Final = re.compile(r"GRANT (.+?) ON (?:TABLE )?(\*|`(?:[^`]|``)*`)\.(\*|`(?:[^`]|``)*`) TO ", re.IGNORECASE)
+_REVOKE: Final = re.compile(r"REVOKE (.+?) ON (`(?:[^`]|``)*`)\.\* FROM ", re.IGNORECASE)  # MySQL's partial_revokes
 _NEEDED: Final = frozenset({"SELECT", "INSERT", "UPDATE", "DELETE", "CREATE", "DROP", "TRIGGER", "CREATE TEMPORARY TABLES"})
 _SETTINGS: Final = {  # name -> value, and why it must be so
     "binlog_format": ("ROW", "only rows tell what was changed"),
@@ -96,7 +97,10 @@ def rights_of(lines: Iterable[str], server: Server, database: str) -> tuple[set[
     """What grants allow everywhere, and in a whole database."""
     anywhere: set[str] = set()
     here: set[str] = set()
+    revoked: set[str] = set()
     for line in lines:
+        if (match := _REVOKE.match(line)) is not None and match[2][1:-1].replace("``", "`") == database:
+            revoked |= {part.strip().upper() for part in match[1].split(",")}
         match = _GRANT.match(line)
         if match is None or match[3] != "*":
             continue
@@ -107,7 +111,7 @@ def rights_of(lines: Iterable[str], server: Server, database: str) -> tuple[set[
             anywhere |= rights
         elif _means(match[2][1:-1].replace("``", "`"), database):
             here |= rights
-    return anywhere, here
+    return anywhere - revoked, here
 
 
 def _means(pattern: str, database: str) -> bool:

@@ -149,12 +149,13 @@ def _sets(shape: Shape, values: Sequence[bytes]) -> list[bytes]:
 
 
 def stage(name: str, shape: Shape, target: Target) -> str:
-    """The staging table: the target's own types, without its constraints."""
+    """The staging table: the target's own types, without its constraints. A server may take no table without a primary key."""
     columns = []
     for place, column in enumerate(shape.names):
         source = quote(column) if place < shape.steps else _step(quote(column), target.type_of(column))
         columns.append(f"{source} AS c{place}")
-    return f"CREATE TEMPORARY TABLE {name} ENGINE = InnoDB AS SELECT {', '.join(columns)} FROM {shape.table} LIMIT 0"
+    made = f"CREATE TEMPORARY TABLE {name} (number BIGINT AUTO_INCREMENT PRIMARY KEY) ENGINE = InnoDB"
+    return f"{made} AS SELECT {', '.join(columns)} FROM {shape.table} LIMIT 0"
 
 
 def _step(column: str, kind: Type) -> str:
@@ -164,9 +165,9 @@ def _step(column: str, kind: Type) -> str:
 
 
 @lru_cache(maxsize=256)
-def fill(name: str) -> bytes:
-    """The beginning of the statement that puts rows into a staging table."""
-    return f"INSERT INTO {name} VALUES ".encode()
+def fill(name: str, count: int) -> bytes:
+    """The beginning of the statement that puts rows of so many values into a staging table."""
+    return f"INSERT INTO {name} ({', '.join(f'c{place}' for place in range(count))}) VALUES ".encode()
 
 
 @lru_cache(maxsize=256)

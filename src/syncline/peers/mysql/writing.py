@@ -145,7 +145,7 @@ def execute(connection: Connection, stages: Stages, prepared: Prepared, start: i
         name = stages.name(connection, shape, prepared.target)
         connection.query(f"DELETE FROM {name}")
         for part in _parts(rows):
-            connection.query(statement.fill(name) + b",".join(part))
+            connection.query(statement.fill(name, len(shape.names)) + b",".join(part))
         connection.query(statement.update_many(name, shape))
 
 

@@ -59,7 +59,7 @@ class Database:
         self.peers: list[MysqlPeer] = []
 
     def run(self, *statements: str, values: Sequence[object] | None = None) -> list[tuple[Any, ...]]:
-        """One transaction of a foreign program. The collation that takes no two texts for one is written as MariaDB calls it."""
+        """One transaction of a foreign program. The collation that takes no two texts for one is given as MariaDB calls it."""
         known = [statement.replace("utf8mb4_nopad_bin", self.server.exact_collation) for statement in statements]
         return self.server.run(self.name, *known, values=values)
 
