@@ -162,7 +162,7 @@ class Facade(Protocol):
         """
         ...
 
-    async def teardown(self, peer: str | None, yes: bool) -> Report:
+    async def teardown(self, peer: str | None, yes: bool, foreign: bool = False) -> Report:
         """Remove every trace of Syncline from a peer, or from all."""
         ...
 

@@ -3,10 +3,12 @@
 import asyncio
 import os
 import re
+from collections.abc import Collection as Collected
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from msgspec.structs import replace
 
 from syncline.cli.advice import tell
 from syncline.cli.exits import Exit
@@ -19,7 +21,7 @@ from syncline.config.secrets import show
 from syncline.config.write import write
 from syncline.model.errors import ConfigError, PeerError, Problem, SharedPlace, UsageError
 from syncline.model.schema import Collection, Table
-from syncline.model.space import PeerSpec, Space
+from syncline.model.space import Direction, PeerSpec, Space
 from syncline.model.words import counted
 from syncline.peers.protocol import Peer
 from syncline.peers.registry import open_peer, schemes
@@ -36,6 +38,9 @@ def init(
         typer.Option(
             "--space", metavar="NAME", help="A name for what is kept equal, and for its log.  [default: the folder's]"
         ),
+    ] = None,
+    receive: Annotated[
+        list[str] | None, typer.Option("--receive", metavar="PEER", help="A peer that only receives; by the name that it gets.")
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Overwrite the file if it is there.")] = False,
     as_json: Json = False,
@@ -55,10 +60,16 @@ def init(
     if not folder.is_dir():
         raise UsageError(f"there is no folder {show(str(folder))}", hint="create it, or choose another place with --out")
     peers, urls = _peers(places, folder)
-    space, remarks = propose(name or as_name(folder.name, "space"), peers, *asyncio.run(_look(urls)))
+    silent = _silent(receive or [], list(urls))
+    space, remarks = propose(name or as_name(folder.name, "space"), peers, *asyncio.run(_look(urls, silent)))
     if not space.collections:
         what, hint = "the peers have no table in common that can be synchronised", "put the tables right, then init again"
+        hint += "" if silent else "; a peer that is only to receive needs less: --receive PEER"
         raise ConfigError(what, tuple(remarks.problems), why="nothing was written", hint=hint)
+    if silent:
+        directions = dict.fromkeys(sorted(silent), Direction.RECEIVE)
+        told = {key: replace(one, direction=directions) for key, one in space.collections.items()}
+        space = replace(space, collections=told)
     _write(out, write(space, remarks), force)
     report = {"written": str(out), "space": space.name, "collections": list(space.collections), "left_out": remarks.left_out}
     screen.data(report | {"advice": [one.as_json() for one in remarks.advice]})
@@ -86,6 +97,16 @@ def _peers(places: list[str], folder: Path) -> tuple[list[PeerSpec], dict[str, s
     return [PeerSpec(name, found[url]) for name, url in names.items()], names
 
 
+def _silent(asked: list[str], names: list[str]) -> frozenset[str]:
+    """The peers that are only to receive. Raises UsageError."""
+    for name in asked:
+        if name not in names:
+            raise UsageError(f"there is no peer {show(name)}", hint=f"peers are {', '.join(names)}")
+    if set(asked) == set(names):
+        raise UsageError("nothing can flow if every peer only receives", hint="let at least one of them send")
+    return frozenset(asked)
+
+
 def _file_url(place: str, folder: Path) -> str:
     """The address of a file; `?create=1` behind its path is the address's, unless a file is named so."""
     path = place.removesuffix(_CREATE)
@@ -103,7 +124,7 @@ def _relative(place: str, folder: Path) -> str:
     return os.path.relpath(there, os.path.realpath(folder))
 
 
-async def _look(urls: dict[str, str]) -> tuple[dict[str, dict[str, Table]], dict[str, list[Problem]]]:
+async def _look(urls: dict[str, str], silent: Collected[str]) -> tuple[dict[str, dict[str, Table]], dict[str, list[Problem]]]:
     """Each peer's tables; and by table what the peers have against synchronising it, in the words of `check`.
 
     The tables of a peer that is to be created are those that the first run makes there.
@@ -116,7 +137,7 @@ async def _look(urls: dict[str, str]) -> tuple[dict[str, dict[str, Table]], dict
     try:
         for name, url in urls.items():
             try:
-                peers.append(open_peer(name, url))
+                peers.append(open_peer(name, url, captures=name not in silent))
                 if (await peers[-1].connect()).empty:
                     empty.add(name)
                 tables[name] = await peers[-1].inspect()

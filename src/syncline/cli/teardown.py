@@ -18,6 +18,7 @@ from syncline.model.errors import UsageError
 def teardown(
     words: PeerWords = None,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    foreign: Annotated[bool, typer.Option("--foreign", help="Also what another space put there, and holds.")] = False,
     config: ConfigOption = None,
     as_json: Json = False,
 ) -> int:
@@ -31,7 +32,7 @@ def teardown(
     peer = peer_of(space, rest)
     if not yes:
         _ask(screen, peer or f"all {len(space.peers)} peers")
-    report = asyncio.run(facade.hub_for(space).teardown(peer, True))
+    report = asyncio.run(facade.hub_for(space).teardown(peer, True, foreign))
     screen.data(report)
     screen.say(f"{peer or 'every peer'} is as it was before Syncline; its rows stay", style="green")
     if report.get("hub", {}).get("running"):

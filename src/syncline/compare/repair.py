@@ -108,14 +108,17 @@ class Outcome(msgspec.Struct, frozen=True):
         return {peer: _step(self.stood[peer], row, columns) for peer, row in self.after.items()}
 
 
-def classify(rows: Mapping[str, Row | None], told: Told | None) -> str:
-    """The class of a difference: a row that some peers lack is missing, or extra where it should not be; else its fields."""
-    lacking = sum(row is None for row in rows.values())
-    if not lacking:
+def classify(rows: Mapping[str, Row | None], told: Told | None, silent: Collection[str] = ()) -> str:
+    """The class of a difference: a row that some peers lack is missing, or extra where it should not be; else its fields.
+
+    Where the log does not tell, those who have a say do: `silent` are the peers that only receive.
+    """
+    if None not in rows.values():
         return "field"
     if told is not None and told.known:
         return "extra" if told.row is None else "missing"
-    return "missing" if 2 * lacking <= len(rows) else "extra"
+    asked = [row for peer, row in rows.items() if peer not in silent] or list(rows.values())
+    return "missing" if 2 * asked.count(None) <= len(asked) else "extra"
 
 
 def propose(collection: str, key: Key, rows: Mapping[str, Row | None], policy: RepairPolicy, facts: Facts) -> Outcome:

@@ -89,13 +89,13 @@ def require_free(record: PeerRecord, shown: Identity, mark: str) -> None:
     holder, own = (one.rpartition("/")[0] for one in (shown.nonce, mark))
     if not holder or holder == own or shown.nonce in record.nonces:
         return
-    leave = f"'syncline teardown {record.name}'"
+    leave, here = f"'syncline teardown {record.name}'", f"'syncline teardown {record.name} --foreign' here"
     raise PeerUnsafe(
         "this peer is held by another space",
         peer=record.name,
         space=holder,
         why="what is captured at a peer can go to one space only; the other one would miss it",
-        hint=f"let it leave there: {leave} with the configuration of {holder}; if it is a copy of a peer there, {leave} here",
+        hint=f"let it leave there: {leave} with the configuration of {holder}; if it is a copy of a peer there, {here}",
     )
 
 

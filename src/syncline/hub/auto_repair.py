@@ -10,7 +10,7 @@ from syncline.engine.core import Engine
 from syncline.hub.pipeline import LivePipeline
 from syncline.hub.repair_plan import RepairPlan, Rough
 from syncline.hub.repairing import Carrier, Left, Receivers
-from syncline.hub.telling import by_policy, told_of
+from syncline.hub.telling import by_policy, silent_of, told_of
 from syncline.model.errors import RepairCapped
 from syncline.model.event import Event, Listener
 from syncline.model.space import AutoRepair
@@ -51,7 +51,7 @@ async def auto_repair(
         told = await told_of(engine.log, collection.name, {one.key for one in some})
         decide, part = by_policy(engine.plan, policy), Rough(collection)
         for one in some:
-            kind = classify(one.rows, told.get(one.key))
+            kind = classify(one.rows, told.get(one.key), silent_of(engine.plan, collection.name, one.rows))
             if kind not in spec.classes:
                 others += 1
                 continue

@@ -9,13 +9,13 @@ from syncline.engine.core import Engine
 from syncline.engine.proofs import Proofs
 from syncline.engine.state import State
 from syncline.hub.moments import when
+from syncline.hub.telling import silent_of
 from syncline.merge.copies import whole
 from syncline.model.codec import decode_row, encode_row
 from syncline.model.entry import Kind
 from syncline.model.errors import LogError, PeerError
 from syncline.model.limits import INCIDENT_KEYS_MAX
 from syncline.model.proof import Incident
-from syncline.model.space import Direction
 from syncline.model.value import Key, Row, plain
 from syncline.reconcile.verify import Difference
 
@@ -44,7 +44,7 @@ async def incidents_of(engine: Engine, drifted: Sequence[Difference]) -> list[In
     groups: dict[tuple[str, Guess], list[Difference]] = {}
     for one in news:
         past = told.get((one.collection, one.key)) or Past()
-        silent, complete = _silent(engine, one.collection, one.rows), not engine.log.floor
+        silent, complete = silent_of(engine.plan, one.collection, one.rows), not engine.log.floor
         found = guess(one.rows, past.rows, cascading.get(one.collection, frozenset()), complete=complete, silent=silent)
         found = Guess(Cause.UNDONE, ()) if past.undone else found
         groups.setdefault((one.collection, found), []).append(one)
@@ -63,18 +63,13 @@ def _known(proofs: Proofs) -> set[tuple[str, bytes]]:
 
 
 def _incident(engine: Engine, collection: str, found: Guess, rows: Sequence[Difference]) -> Incident:
-    why, remedy = explain(found, collection, _silent(engine, collection, rows[0].rows))
+    why, remedy = explain(found, collection, silent_of(engine.plan, collection, rows[0].rows))
     keys = tuple(encode_row(one.key) for one in rows[:INCIDENT_KEYS_MAX])
     compared = engine.state.proofs.of(collection).compared
     first = min((compared[peer] for peer in rows[0].rows if peer in compared), default=0)
     last, now = engine.state.head, engine.clock.now()
     cause, among = found.cause.value, tuple(rows[0].rows)
     return Incident(collection, found.peers, keys, len(rows), first, last, cause, why, remedy, now, among=among)
-
-
-def _silent(engine: Engine, collection: str, peers: Collection[str]) -> Set[str]:
-    """Those of the peers that only receive a collection."""
-    return {peer for peer in peers if collection in engine.plan.only(peer, Direction.RECEIVE)}
 
 
 async def _told(engine: Engine, drifted: Sequence[Difference]) -> Told:

@@ -12,7 +12,7 @@ from syncline.hub.operations import Operations, why_away
 from syncline.hub.pipeline import LivePipeline
 from syncline.hub.repair_plan import RepairPlan, Rough, Saved, left_report, read_plan
 from syncline.hub.repairing import CHANGED, FLYING, Carrier, Left, Mark, mark_of, mark_rows
-from syncline.hub.telling import Decide, LastWords, Rows, by_policy, told_of
+from syncline.hub.telling import Decide, LastWords, Rows, by_policy, silent_of, told_of
 from syncline.hub.undoing import Past, by_memory, past_repair, past_repairs
 from syncline.model.entry import Entry
 from syncline.model.errors import PeerUnreachable, UsageError
@@ -192,6 +192,7 @@ async def _by_comparing(
     if len(peers) < 2:
         return
     part = Rough(collection, rows=await _counted(collection, peers))
+    silent = silent_of(ground.plan, collection.name, [one.name for one in peers])
     found: dict[Key, Rows] = {}
 
     async def take(drifted: Sequence[Difference]) -> None:
@@ -210,7 +211,7 @@ async def _by_comparing(
             if outcome.left:
                 made.left.append(Left(collection.name, key, outcome.left))
             else:
-                part.add(outcome, classify(rows, told.get(key)))
+                part.add(outcome, classify(rows, told.get(key), silent))
 
     compared = await compare_collection(collection, peers, max(part.rows.values()), ground.pipeline, emit, take)
     await settle()
@@ -248,7 +249,7 @@ async def _by_keys(
                 elif outcome.left:
                     made.left.append(Left(name, key, outcome.left, outcome.idle))
                 else:
-                    part.add(outcome, classify(rows, told.get(key)))
+                    part.add(outcome, classify(rows, told.get(key), silent_of(ground.plan, name, rows)))
             words.forget(some)
         part.found = len(part.planned)
         made.parts.append(part)

@@ -12,7 +12,8 @@ from typing import Any, Final
 
 import msgspec
 
-from syncline.engine.state import Stage, State
+from syncline.engine.identity import require_free, session_mark
+from syncline.engine.state import PeerRecord, Stage, State
 from syncline.hub import at_rest, renaming, replaying
 from syncline.hub.archiving import Archiving
 from syncline.hub.build import ask, dismiss
@@ -32,12 +33,14 @@ from syncline.model.errors import (
     PeerChanged,
     PeerError,
     PeerRestored,
+    PeerUnsafe,
     SynclineError,
     UsageError,
 )
 from syncline.model.event import Listener
 from syncline.model.proof import EVERYTHING, Wanted
 from syncline.model.space import Space
+from syncline.peers.protocol import Identity
 
 Report = dict[str, Any]
 SILENT: Final = Away("the running hub does not answer")
@@ -246,8 +249,22 @@ class SpaceHub(Archiving):
             return told
         return told | await self._ask("rename", {"old": old, "new": new}, sessions=False)
 
-    async def teardown(self, peer: str | None, yes: bool) -> Report:
-        """Remove every trace from a peer, or from all. A running hub lets go of a peer first, and cannot let go of all."""
+    async def _require_own(self, name: str, shown: Identity) -> None:
+        """Raise PeerUnsafe if another space holds a peer: it would miss what is taken from it."""
+        record = (await self.state()).peers.get(name, PeerRecord(name)) if log_exists(self._space.log) else PeerRecord(name)
+        try:
+            require_free(record, shown, session_mark(self._space.name, ""))
+        except PeerUnsafe as held:
+            why = f"{held.why}; what is removed here is gone for that space, too"
+            leave, copy = f"'syncline teardown {name}'", f"'syncline teardown {name} --foreign'"
+            hint = f"let it leave there: {leave} with its own configuration; if that space is gone, or this is a copy: {copy}"
+            raise PeerUnsafe(held.what, why=why, hint=hint, **held.where) from held
+
+    async def teardown(self, peer: str | None, yes: bool, foreign: bool = False) -> Report:
+        """Remove every trace from a peer, or from all. A running hub lets go of a peer first, and cannot let go of all.
+
+        `foreign`: also what another space put there, and holds.
+        """
         names, served = self._names(peer), self._is_served()
         if served and len(names) == len(self._space.peers):
             holder = (await self.status())["hub"].get("pid", "unknown")
@@ -258,6 +275,8 @@ class SpaceHub(Archiving):
             for name in names:
                 if name in asked.failed:
                     raise asked.failed[name]
+                if not foreign:
+                    await self._require_own(name, asked.identities[name])
             if log_exists(self._space.log):
                 for name in names:
                     await self._ask("leave", {"peer": name}, sessions=False)

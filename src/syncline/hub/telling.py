@@ -97,6 +97,11 @@ def _changes(entry: Entry, collection: str, keys: Set[Key]) -> Iterator[tuple[Ch
             yield change, (change.verdict.time if change.verdict is not None else 0) or entry.time
 
 
+def silent_of(plan: Plan, collection: str, peers: Iterable[str]) -> Set[str]:
+    """Those of the peers that only receive a collection."""
+    return {peer for peer in peers if collection in plan.only(peer, Direction.RECEIVE)}
+
+
 def by_policy(plan: Plan, policy: RepairPolicy) -> Decide:
     """What this policy makes of a key."""
 

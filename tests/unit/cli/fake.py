@@ -224,7 +224,7 @@ class FakeHub:
         answer = dict(self._answer("resume", peer, rejoin, authority, approve))
         return {"resumed": [peer] if peer else list(self.space.peers), **answer}
 
-    async def teardown(self, peer: str | None, yes: bool) -> Report:
+    async def teardown(self, peer: str | None, yes: bool, foreign: bool = False) -> Report:
         return dict(self._answer("teardown", peer, yes))
 
 

@@ -55,6 +55,18 @@ def test_init_writes_a_configuration_that_loads(folder: Path) -> None:
     assert after == before, "looking at a peer touches nothing"
 
 
+def test_init_knows_who_is_only_to_receive(folder: Path) -> None:
+    assert syncline("init", "hq.db", "van.db", "--receive", "van").exit_code == 0
+    space = load("syncline.yaml")
+    assert (space.hears("hq"), space.hears("van")) == (True, False)
+    assert space.heard("hq") == {"customers"}
+    for names, said in ((["depot"], "no peer 'depot'"), (["hq", "van"], "nothing can flow")):
+        words = [word for name in names for word in ("--receive", name)]
+        result = syncline("init", "hq.db", "van.db", "--force", *words)
+        assert result.exit_code == 2
+        assert said in result.stderr
+
+
 def test_init_says_the_same_as_json(folder: Path) -> None:
     shown = json.loads(syncline("init", "hq.db", "van.db", "--out", "conf/crm.yaml", "--json").stdout)
     assert "there is no folder" in shown["error"]["what"]

@@ -195,6 +195,13 @@ def test_the_class_of_a_difference(rows: Rows, told: Told | None, kind: str) -> 
     assert classify(rows, told) == kind
 
 
+def test_who_only_receives_has_no_say_in_what_is_missing() -> None:
+    ours, others = {"p": None, "q": OLD}, {"p": OLD, "q": None}
+    assert [classify(rows, None, {"q"}) for rows in (ours, others)] == ["extra", "missing"]
+    assert classify({"p": None, "q": OLD, "r": OLD}, None, {"q", "r"}) == "extra"
+    assert classify(ours, KNOWN, {"q"}) == "missing", "the log knows"
+
+
 @pytest.mark.parametrize("text", ["", "merge:", "merge:p", "authority", "authority:", "upsert", "insert:", "newest", "MERGE"])
 def test_what_is_no_policy(text: str) -> None:
     assert read_policy(text) is None
