@@ -19,6 +19,8 @@ from syncline.server.turns import Turns
 Answering = Callable[[Request], Awaitable[Answer]]
 Waiting = Callable[[Request], Turns]
 _ALWAYS: Final = (("Cache-Control", "no-store"), ("X-Content-Type-Options", "nosniff"))
+# who may not ask keeps no connection from those who may
+_STRANGERS: Final = (HTTPStatus.UNAUTHORIZED, HTTPStatus.MISDIRECTED_REQUEST)
 
 
 class Talk:
@@ -65,7 +67,7 @@ class Talk:
                 raise
             method, has_body = "GET", True
             answer = refused(error.error_status_hint, "this is not a request that can be read", str(error))
-        await self._send(answer, method, ends=last or has_body)
+        await self._send(answer, method, ends=last or has_body or answer.status in _STRANGERS)
         if self._wire.our_state is not h11.DONE or self._wire.their_state is not h11.DONE:
             return False
         self._wire.start_next_cycle()

@@ -183,8 +183,15 @@ async def advice(
     """What would be better, but need not be. `captures`: see problems."""
     found = [*server_advice(await read_facts(connection))] if captures else []  # it is all about the slot
     entries = await catalogs(connection, place.schema, [one.table_at(place.peer) for one in collections])
+    replicates = await may_replicate(connection)
     for collection in collections:
         entry = entries.get(collection.table_at(place.peer))
+        for loose in [one for one in (entry.indexes if entry is not None else ()) if not one.immediate and replicates]:
+            columns = ", ".join(map(quote, loose.columns))
+            found.append(
+                f"UNIQUE ({columns}) of {collection.table_at(place.peer)} is DEFERRABLE, and PostgreSQL does not check that "
+                "for rows that are written as replication does: equal values may come to stand; NOT DEFERRABLE ones are kept"
+            )
         texts = [name for name in collection.key if entry is not None and name in entry.types and not entry.types[name].ordered]
         if texts and entry is not None:
             ordered = ", ".join(f'{quote(n)} COLLATE "C"' if n in texts else quote(n) for n in collection.key)

@@ -22,6 +22,22 @@ def _stale() -> State:
     return state
 
 
+def test_d23_a_unique_that_is_deferrable_is_advised_about_where_it_would_not_be_kept() -> None:
+    tables = (
+        "CREATE TABLE loose (id int8 PRIMARY KEY, iban text, UNIQUE (iban) DEFERRABLE)",
+        "CREATE TABLE tight (id int8 PRIMARY KEY, iban text UNIQUE)",
+    )
+
+    async def work() -> None:
+        async with database(*tables) as base:
+            peer, found = await base.ready("loose", "tight")
+            told = [one for one in await peer.advice(list(found.values())) if "DEFERRABLE" in one]
+            assert len(told) == 1
+            assert told[0].startswith('UNIQUE ("iban") of loose is DEFERRABLE')
+
+    story(work)
+
+
 def test_t9_f13_what_a_slot_keeps_is_told_with_and_without_a_connection() -> None:
     async def work() -> None:
         async with database(COUNTS) as base:
