@@ -103,7 +103,8 @@ class Proving:
         async with closing(frames), closing(touched(frames, todo)) as portions:
             async for portion in portions:
                 for name, keys in portion.items():
-                    await self._keys(name, peers[name], list(keys), found[name])
+                    fresh = [key for key in keys if key not in again[name]]  # each is counted once
+                    await self._keys(name, peers[name], fresh, found[name])
         proofs = []
         for name, tally in found.items():
             there = {peer.name for peer in peers[name]} - set(late[name])

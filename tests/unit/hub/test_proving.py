@@ -135,6 +135,12 @@ def test_p17_a_parked_row_holds_the_claim_back_and_is_named_as_the_cause() -> No
             found = standing(verbs)
             assert (found["standing"], found["alarm"]) == (Standing.STALLED, True)
             assert "1 row parked" in found["cause"]
+            causes = set()
+            for _ in range(20):  # it is a row that changes and one that waits, but one
+                stand.add("p", 1, 1)
+                await asyncio.sleep(1.0)
+                causes.add(standing(verbs)["cause"].partition(":")[0])
+            assert causes == {"1 row parked"}
             assert not stand.engine.state.proofs.incidents, "a row that was refused is no drift"
             stand.databases["q"].constraints = Constraints()
             (row,) = stand.engine.state.parked.values()
