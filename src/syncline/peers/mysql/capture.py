@@ -85,7 +85,8 @@ class Capture:
 
     def _assembler(self, known: _Known, spot: Spot) -> Assembler:
         place = self._place
-        decoder = Decoder(place.peer, place.database, known.layouts, known.plain)
+        mariadb = self._reader.server.mariadb
+        decoder = Decoder(place.peer, place.database, known.layouts, known.plain, mariadb=mariadb)
         context = watermark_of(self._after)
         return Assembler(
             place.peer, place.database, known.layouts, decoder,

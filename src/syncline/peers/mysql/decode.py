@@ -141,12 +141,19 @@ class Mark(NamedTuple):
 class Decoder:
     """Turns the row events of one stream into changes.
 
-    `layouts` by the name of the table; `plain`: types that the binlog does not tell, by table and column.
+    `layouts` by the name of the table; `plain`: types that the binlog does not tell, by table and column. `mariadb`: or MySQL.
     """
 
     def __init__(
-        self, peer: str, schema: str, layouts: Mapping[str, Layout], plain: Mapping[tuple[str, str], str] | None = None
+        self,
+        peer: str,
+        schema: str,
+        layouts: Mapping[str, Layout],
+        plain: Mapping[tuple[str, str], str] | None = None,
+        *,
+        mariadb: bool = True,
     ) -> None:
+        self._mariadb = mariadb
         self._peer, self._layouts, self._plain = peer, layouts, plain or {}
         self._prefix = bytes([len(schema.encode())]) + schema.encode() + b"\0"
         self._known: dict[bytes, Relation | PeerChanged | None] = {}  # by what the map says
@@ -189,7 +196,7 @@ class Decoder:
 
     def _find(self, event: bytes) -> Relation | PeerChanged | None:
         try:
-            return self._relation(table_map(event))
+            return self._relation(table_map(event, mariadb=self._mariadb))
         except PeerChanged as damage:
             return damage
 

@@ -66,8 +66,8 @@ def _names(event: bytes) -> tuple[str, str, int]:
     return schema.decode(), event[at + 1 : at + 1 + size].decode(), at + size + 2
 
 
-def table_map(event: bytes) -> TableMap:
-    """Everything that the event says."""
+def table_map(event: bytes, *, mariadb: bool = True) -> TableMap:
+    """Everything that the event says. `mariadb`: geometries have a character set there; MySQL does not count them."""
     schema, name, at = _names(event)
     count, at = lenenc(event, at)
     kinds = event[at : at + count]
@@ -77,7 +77,7 @@ def table_map(event: bytes) -> TableMap:
     kinds = bytes(_real(kind, meta) for kind, meta in zip(kinds, metas, strict=True))
     names = [name.decode() for name in _strings(more.get(_NAMES, b""))] or [""] * count
     signs = _signs(kinds, more.get(_SIGNS, b""))
-    charsets = _charsets(kinds, _TEXTS, more.get(_CHARSET), more.get(_CHARSETS))
+    charsets = _charsets(kinds, _TEXTS if mariadb else _TEXTS - {GEOMETRY}, more.get(_CHARSET), more.get(_CHARSETS))
     charsets |= _charsets(kinds, _CHOICES, more.get(_CHOICE_CHARSET), more.get(_CHOICE_CHARSETS))
     labels = _labels(kinds, more)
     fields = (

@@ -16,10 +16,18 @@ def each_server(request: pytest.FixtureRequest) -> Iterator[mariadb.Server]:
         yield server
 
 
-@pytest.fixture
-def mysql_server() -> Iterator[mysql.MysqlServer]:
-    """The story is told on a MySQL server."""
+@pytest.fixture(scope="session")
+def strict_mysql() -> Iterator[mysql.MysqlServer]:
+    """With global transaction IDs, and no table without a primary key. Nothing is ever prepared there."""
     if mysql.root() is None:
         pytest.skip("MySQL 8 is not there, and was not fetched")
-    with chosen(mysql.shared()):
-        yield mysql.shared()
+    made = mysql.MysqlServer({"gtid-mode": "ON", "enforce-gtid-consistency": "ON", "sql-require-primary-key": "ON"})
+    yield made
+    made.remove()
+
+
+@pytest.fixture
+def mysql_server(strict_mysql: mysql.MysqlServer) -> Iterator[mysql.MysqlServer]:
+    """The story is told on a MySQL server that is strict."""
+    with chosen(strict_mysql):
+        yield strict_mysql

@@ -4,7 +4,7 @@ import asyncio
 import re
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import pytest
 from tests.servers.mariadb import Server, shared
@@ -38,16 +38,33 @@ def current() -> Server:
 
 
 def numbers(count: int) -> str:
-    """A table of the numbers from 1 on, `seq`, as every server has it."""
-    made = f"CONCAT('[', REPEAT('0,', {count - 1}), '0]'), '$[*]' COLUMNS (seq FOR ORDINALITY)"
-    return f"JSON_TABLE({made}) AS numbers"
+    """A table of the numbers from 1 on, `seq`, in order."""
+    return f"seq_1_to_{count}"
+
+
+def written(statement: str, server: Server) -> str:
+    """A statement of MariaDB's as this server takes it: a table of numbers, the collation that takes no two texts for one."""
+    if not isinstance(server, MysqlServer):
+        return statement
+    ones = "JSON_TABLE(CONCAT('[', REPEAT('0,', {} - 1), '0]'), '$[*]' COLUMNS (seq FOR ORDINALITY)) AS numbers"
+    found = re.sub(r"seq_1_to_(\d+)", lambda match: ones.format(match[1]), statement)
+    return found.replace("utf8mb4_nopad_bin", server.exact_collation)
+
+
+_MARIADB: Final = re.compile(
+    r"\b(uuid|inet4|inet6|compressed|uca1400_\w+|latin1_nopad_bin|decimal\(38,38|aria|system versioning|or replace table)\b",
+    re.IGNORECASE,
+)
+
+
+def is_here(declared: str) -> bool:
+    """Whether the server at hand has such a type, or such a statement."""
+    return not isinstance(current(), MysqlServer) or not _MARIADB.search(declared)
 
 
 def only_mariadb(declared: str) -> None:
-    """Leave the story out where its type is one that MariaDB alone has."""
-    if not isinstance(current(), MysqlServer):
-        return
-    if re.search(r"\b(uuid|inet4|inet6|compressed|uca1400_\w+|latin1_nopad_bin)\b", declared, re.IGNORECASE):
+    """Leave the story out where only MariaDB has what it is about."""
+    if not is_here(declared):
         pytest.skip(f"only MariaDB has {declared}")
 
 
@@ -59,9 +76,8 @@ class Database:
         self.peers: list[MysqlPeer] = []
 
     def run(self, *statements: str, values: Sequence[object] | None = None) -> list[tuple[Any, ...]]:
-        """One transaction of a foreign program. The collation that takes no two texts for one is given as MariaDB calls it."""
-        known = [statement.replace("utf8mb4_nopad_bin", self.server.exact_collation) for statement in statements]
-        return self.server.run(self.name, *known, values=values)
+        """One transaction of a foreign program, see `written`."""
+        return self.server.run(self.name, *[written(one, self.server) for one in statements], values=values)
 
     def peer(self, *, user: str = "root", options: str = "") -> MysqlPeer:
         """A peer on it, not connected."""

@@ -32,11 +32,16 @@ def table_map(
 
 
 def rows(
-    columns: Sequence[tuple[str, int]], images: Sequence[Sequence[object]], *, number: int = 7, update: bool = False
+    columns: Sequence[tuple[str, int]],
+    images: Sequence[Sequence[object]],
+    *,
+    number: int = 7,
+    update: bool = False,
+    present: bytes = b"",
 ) -> bytes:
-    """The body of a row event of the first version."""
+    """The body of a row event of the first version. `present`: which columns the images have, all if it is not given."""
     width = (len(columns) + 7) // 8
-    present = ((1 << len(columns)) - 1).to_bytes(width, "little")
+    present = present or ((1 << len(columns)) - 1).to_bytes(width, "little")
     return (
         pack("<IHH", number, 0, 1)
         + bytes([len(columns)])

@@ -5,7 +5,7 @@ import threading
 
 import pymysql
 import pytest
-from tests.unit.peers.mysql.database import changes, database, numbers, story
+from tests.unit.peers.mysql.database import changes, database, numbers, on_each_server, story, written
 
 from syncline.model.errors import PeerUnsafe
 from syncline.model.value import ABSENT, Key, Row, Tagged, Value, real
@@ -23,6 +23,7 @@ def _upsert(name: str, columns: tuple[str, ...], *rows: Row) -> Write:
     return Write(Op.UPSERT, name, tuple((row[0],) for row in rows), columns, (), rows)
 
 
+@on_each_server
 def test_t6_foreign_keys_do_not_stand_in_the_way_and_triggers_that_ask_do_nothing() -> None:
     trigger = (
         "CREATE TRIGGER hear AFTER INSERT ON parents FOR EACH ROW "
@@ -41,6 +42,7 @@ def test_t6_foreign_keys_do_not_stand_in_the_way_and_triggers_that_ask_do_nothin
     story(work)
 
 
+@on_each_server
 def test_d41_a_trigger_or_a_cascade_that_nobody_would_capture_is_refused() -> None:
     cascade = "ALTER TABLE children ADD CONSTRAINT gone FOREIGN KEY (parent) REFERENCES parents (id) ON DELETE CASCADE"
     noisy = "CREATE TRIGGER noisy BEFORE UPDATE ON parents FOR EACH ROW SET NEW.name = upper(NEW.name)"
@@ -60,6 +62,7 @@ def test_d41_a_trigger_or_a_cascade_that_nobody_would_capture_is_refused() -> No
     story(work)
 
 
+@on_each_server
 def test_d10_values_that_do_not_fit_are_refused_by_row_and_the_others_stand() -> None:
     table = (
         "CREATE TABLE t (id bigint PRIMARY KEY, a varchar(3), b decimal(6,2), c date, d int CHECK (d > 0), e tinyint NOT NULL, "
@@ -85,6 +88,7 @@ def test_d10_values_that_do_not_fit_are_refused_by_row_and_the_others_stand() ->
     story(work)
 
 
+@on_each_server
 @pytest.mark.parametrize("kind", ["bigint", "bigint AUTO_INCREMENT"])
 def test_c8_a_row_never_takes_the_place_of_another_by_a_second_unique_value(kind: str) -> None:
     table = f"CREATE TABLE t (id {kind}, no int UNIQUE NOT NULL, email varchar(50) UNIQUE, n int, PRIMARY KEY (id))"
@@ -101,6 +105,7 @@ def test_c8_a_row_never_takes_the_place_of_another_by_a_second_unique_value(kind
     story(work)
 
 
+@on_each_server
 def test_t7_rows_that_exchange_unique_values_keep_what_was_not_sent() -> None:
     async def work() -> None:
         async with database(
@@ -118,6 +123,7 @@ def test_t7_rows_that_exchange_unique_values_keep_what_was_not_sent() -> None:
     story(work)
 
 
+@on_each_server
 def test_columns_that_were_not_sent_and_columns_that_set_themselves_stay() -> None:
     table = (
         "CREATE TABLE t (id bigint AUTO_INCREMENT PRIMARY KEY, a int, b int DEFAULT 7, "
@@ -144,6 +150,7 @@ def test_columns_that_were_not_sent_and_columns_that_set_themselves_stay() -> No
     story(work)
 
 
+@on_each_server
 @pytest.mark.parametrize("rows", [1, 40])
 def test_increments_of_every_kind_of_number_are_exact(rows: int) -> None:
     table = "CREATE TABLE t (id bigint PRIMARY KEY, a bigint, u int unsigned, d decimal(30,10), g double)"
@@ -164,6 +171,7 @@ def test_increments_of_every_kind_of_number_are_exact(rows: int) -> None:
     story(work)
 
 
+@on_each_server
 def test_d40_names_of_any_kind_and_keys_of_many_kinds() -> None:
     name, odd = "semi;colon.dot `tick` %s ünï", 'a\'b`c%d "e" ??'
     tick = odd.replace("`", "``")
@@ -176,7 +184,7 @@ def test_d40_names_of_any_kind_and_keys_of_many_kinds() -> None:
     async def work() -> None:
         async with database() as base:
             with base.server.connect(base.name) as program:
-                program.query(table)
+                program.query(written(table, base.server))
             peer, found = await base.ready(name)
             collection = found[name]
             rows: list[Row] = [(f"k{n} '\\", bytes([n, 0, 39, 92]), "2024-02-29", n) for n in range(60)]
@@ -193,6 +201,7 @@ def test_d40_names_of_any_kind_and_keys_of_many_kinds() -> None:
     story(work)
 
 
+@on_each_server
 def test_t13_a_lock_that_is_held_is_waited_for() -> None:
     async def work() -> None:
         async with database("CREATE TABLE t (id bigint PRIMARY KEY, n int)", "INSERT INTO t VALUES (1, 0), (2, 0)") as base:
@@ -222,6 +231,7 @@ async def _until(server: object, word: str) -> None:
         await asyncio.sleep(0.01)
 
 
+@on_each_server
 def test_t13_increments_under_deadlocks_count_once() -> None:
     rows, turns = 10, 30
 
@@ -258,6 +268,7 @@ def test_t13_increments_under_deadlocks_count_once() -> None:
     story(work)
 
 
+@on_each_server
 def test_a_row_that_is_larger_than_a_packet_is_parked_and_says_what_helps() -> None:
     async def work() -> None:
         async with database("CREATE TABLE t (id bigint PRIMARY KEY, b longblob)") as base:

@@ -11,9 +11,11 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from tests.servers import mysql
 from tests.servers.mariadb import Server
+from tests.servers.mysql import MysqlServer
 from tests.servers.proxy import Proxy
-from tests.unit.peers.mysql.database import Database, changes, database, numbers, story
+from tests.unit.peers.mysql.database import Database, changes, database, numbers, on_each_server, story
 
 from syncline.model import limits
 from syncline.model.change import Transaction
@@ -27,10 +29,16 @@ ITEMS = "CREATE TABLE items (id BIGINT PRIMARY KEY, name VARCHAR(200))"
 
 
 @pytest.fixture
-def server() -> Iterator[Server]:
-    made = Server({"sync-binlog": "1"})
+def server(request: pytest.FixtureRequest) -> Iterator[Server]:
+    kind = getattr(request, "param", "mariadb")
+    if kind == "mysql" and mysql.root() is None:
+        pytest.skip("MySQL 8 is not there, and was not fetched")
+    made = (MysqlServer if kind == "mysql" else Server)({"sync-binlog": "1"})
     yield made
     made.remove()
+
+
+on_both = pytest.mark.parametrize("server", ["mariadb", "mysql"], indirect=True)
 
 
 async def _broken(peer: MysqlPeer, after: Position, words: str) -> None:
@@ -61,6 +69,7 @@ async def _purge(server: Server, file: str) -> None:
             await asyncio.sleep(0.05)
 
 
+@on_both
 def test_f22_a_purged_binary_log_is_noticed(server: Server) -> None:
     async def work() -> None:
         async with database(ITEMS, server=server) as base:
@@ -114,6 +123,7 @@ def test_t9_what_is_passed_over_may_be_purged(server: Server, monkeypatch: pytes
     story(work)
 
 
+@on_both
 def test_f22_a_log_that_is_reset_under_a_stream_ends_it(server: Server) -> None:
     async def work() -> None:
         async with database(ITEMS, server=server) as base:
@@ -218,7 +228,9 @@ def test_f28_a_data_folder_that_was_put_back_is_noticed(server: Server, tmp_path
     story(work)
 
 
-@pytest.mark.parametrize("how", ["restart", "kill"])
+@pytest.mark.parametrize(
+    ("server", "how"), [("mariadb", "restart"), ("mariadb", "kill"), ("mysql", "kill")], indirect=["server"]
+)
 def test_f4_a_server_that_ends_and_comes_back_loses_nothing(server: Server, how: str) -> None:
     async def work() -> None:
         async with database(ITEMS, server=server) as base:
@@ -267,6 +279,7 @@ async def _reading(peer: MysqlPeer, told: list[Transaction]) -> asyncio.Task[Non
     return asyncio.ensure_future(_read_into(peer, told[-1].position if told else None, told))
 
 
+@on_each_server
 def test_f15_a_connection_that_is_cut_in_the_middle_goes_on_where_it_was() -> None:
     async def work() -> None:
         async with database(ITEMS) as base:

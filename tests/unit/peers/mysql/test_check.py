@@ -2,7 +2,7 @@
 
 import pytest
 from tests.servers.mariadb import Server
-from tests.unit.peers.mysql.database import database, story
+from tests.unit.peers.mysql.database import database, on_each_server, only_mariadb, story
 
 from syncline.model.schema import Collection
 from syncline.peers.mysql import inspect
@@ -22,9 +22,11 @@ FITTING = {
 }
 
 
+@on_each_server
 @pytest.mark.parametrize("name", FITTING)
 def test_d25_d26_a_table_that_does_not_fit_is_named_with_what_helps(name: str) -> None:
     table, expected = FITTING[name]
+    only_mariadb(table)
 
     async def work() -> None:
         async with database(table) as base:
@@ -50,6 +52,7 @@ NEVER = {
 }
 
 
+@on_each_server
 @pytest.mark.parametrize("name", NEVER)
 def test_what_cannot_be_helped_by_a_statement_is_said_too(name: str) -> None:
     table, expected = NEVER[name]
@@ -66,6 +69,7 @@ def test_what_cannot_be_helped_by_a_statement_is_said_too(name: str) -> None:
     story(work)
 
 
+@on_each_server
 def test_d48_settings_of_the_binary_log_are_looked_at() -> None:
     async def work() -> None:
         async with database("CREATE TABLE t (id int PRIMARY KEY)") as base:
@@ -92,6 +96,7 @@ def test_d48_settings_of_the_binary_log_are_looked_at() -> None:
     story(work)
 
 
+@on_each_server
 def test_rights_that_are_missing_are_named_and_the_statements_grant_them() -> None:
     async def work() -> None:
         async with database("CREATE TABLE t (id int PRIMARY KEY)") as base:
@@ -175,6 +180,7 @@ def test_all_privileges_are_all_that_is_needed() -> None:
     assert "REPLICATION CLIENT" in rights_of(["GRANT REPLICATION SLAVE, REPLICATION CLIENT ON *.* TO `u`@`%`"], old, "crm")[0]
 
 
+@on_each_server
 def test_a_trigger_whose_text_is_hidden_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where two accounts have the user's name, a right on the database may hold for the other one."""
 

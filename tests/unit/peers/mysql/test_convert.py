@@ -3,7 +3,7 @@
 import os
 
 import pytest
-from tests.unit.peers.mysql.database import changes, collection_of, database, story
+from tests.unit.peers.mysql.database import changes, collection_of, database, on_each_server, story
 
 from syncline.model.value import Row, Tagged, Value, real
 from syncline.model.write import Batch, Op, Write
@@ -71,6 +71,7 @@ def test_d6_d10_d12_d15_d22_every_type_is_written_as_it_is_and_read_and_streamed
     story(work)
 
 
+@on_each_server
 def test_d11_d17_what_only_a_careless_server_holds_is_read_and_streamed_alike() -> None:
     async def work() -> None:
         async with database(

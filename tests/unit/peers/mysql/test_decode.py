@@ -218,3 +218,18 @@ def test_a_second_version_of_rows_has_a_part_for_extensions() -> None:
     body = rows(COLUMNS, [(1, "a", 1)])
     second = body[:8] + pack("<H", 5) + b"abc" + body[8:]
     assert _changes(decoder, 30, second)[0].after == (1, "a", 1)
+
+
+@pytest.mark.parametrize(
+    ("present", "whole"), [(b"\x07", True), (b"\xff", True), (b"\x06", False), (b"\xfb", False), (b"\xf8", False)]
+)
+def test_whatever_stands_beyond_the_columns_of_a_bitmap_only_their_own_bits_tell(present: bytes, whole: bool) -> None:
+    """MySQL 8 sets the bits beyond them, MariaDB does not."""
+    decoder = _decoder()
+    _learn(decoder)
+    body = rows(COLUMNS, [(1, "a", 2)], present=present)
+    if whole:
+        assert [change.after for change in _changes(decoder, 23, body)] == [(1, "a", 2)]
+    else:
+        with pytest.raises(PeerChanged, match="binlog_row_image"):
+            _changes(decoder, 23, body)

@@ -3,13 +3,13 @@
 from itertools import pairwise
 
 import pytest
-from tests.unit.peers.mysql.database import Database, database, numbers, story
+from tests.unit.peers.mysql.database import Database, database, numbers, on_each_server, only_mariadb, story
 from tests.unit.peers.mysql.test_digest import Watched, ready
 
 from syncline.model import limits
 from syncline.model.canonical import CHAIN, SHA256, Way
 from syncline.peers.digest import ReadsDigests, sample
-from syncline.peers.mysql import digest
+from syncline.peers.mysql import MysqlPeer, digest
 from syncline.peers.protocol import Range
 
 WAY = Way(CHAIN, "0123456789abcdef")
@@ -21,6 +21,7 @@ ROWS = (
 )
 
 
+@on_each_server
 def test_a_range_is_what_its_rows_are_in_their_order(monkeypatch: pytest.MonkeyPatch) -> None:
     """Rows were written in another order than that of their keys; a second index has yet another one."""
 
@@ -37,6 +38,7 @@ def test_a_range_is_what_its_rows_are_in_their_order(monkeypatch: pytest.MonkeyP
     story(work)
 
 
+@on_each_server
 def test_texts_that_do_not_fit_into_a_group_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
     """A text that was cut would be the same wherever only what is cut off differs."""
 
@@ -45,14 +47,22 @@ def test_texts_that_do_not_fit_into_a_group_are_read(monkeypatch: pytest.MonkeyP
             peer, table = await ready(base)
             whole = await peer.digests(table, RANGES, WAY)
             watched = Watched(peer, monkeypatch)
-            assert peer._reader is not None
-            await peer._reader.run(lambda one: one.query("SET SESSION group_concat_max_len = 4096"))
+            await _in_sessions(peer, "SET SESSION group_concat_max_len = 4096")
             assert await peer.digests(table, RANGES, WAY) == whole
             assert watched.reads > 0
 
     story(work)
 
 
+async def _in_sessions(peer: MysqlPeer, statement: str) -> None:
+    """In all that read."""
+    assert peer._reader is not None
+    assert peer._apart is not None
+    for session in (peer._reader, *peer._apart._free):
+        await session.run(lambda one: one.query(statement))
+
+
+@on_each_server
 def test_rows_that_became_longer_than_a_packet_since_are_not_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
     """The server would leave the text of such a row out, and count it: two tables would be equal that are not."""
 
@@ -72,6 +82,7 @@ def test_rows_that_became_longer_than_a_packet_since_are_not_left_out(monkeypatc
     story(work)
 
 
+@on_each_server
 def test_a_second_index_that_has_all_columns_is_not_read_instead() -> None:
     async def work() -> None:
         async with database("CREATE TABLE t (id bigint PRIMARY KEY, a int, KEY (a))") as base:
@@ -89,8 +100,11 @@ async def _offered(base: Database) -> bool:
     return CHAIN in await peer.ways(table)
 
 
+@on_each_server
 @pytest.mark.parametrize("kept", ["ENGINE = Aria", "PARTITION BY HASH (id) PARTITIONS 3"])
 def test_chains_are_not_offered_where_rows_stand_in_no_order(kept: str) -> None:
+    only_mariadb(kept)
+
     async def work() -> None:
         async with database(f"CREATE TABLE t (id bigint PRIMARY KEY, a int) {kept}") as base:
             assert await _offered(base) is False
@@ -110,6 +124,7 @@ def test_chains_are_not_offered_where_rows_stand_in_no_order(kept: str) -> None:
         ("id bigint NOT NULL UNIQUE, a int", False),
     ],
 )
+@on_each_server
 def test_chains_are_offered_for_keys_of_integers_and_rows_that_fit(columns: str, offered: bool) -> None:
     async def work() -> None:
         async with database(f"CREATE TABLE t ({columns})") as base:
@@ -118,6 +133,7 @@ def test_chains_are_offered_for_keys_of_integers_and_rows_that_fit(columns: str,
     story(work)
 
 
+@on_each_server
 def test_chains_are_not_offered_for_rows_that_are_long_on_average() -> None:
     async def work() -> None:
         async with database("CREATE TABLE t (id bigint PRIMARY KEY, a text)") as base:
@@ -128,6 +144,7 @@ def test_chains_are_not_offered_for_rows_that_are_long_on_average() -> None:
     story(work)
 
 
+@on_each_server
 def test_the_samples_are_digested_by_the_server() -> None:
     async def work() -> None:
         async with database(f"CREATE TABLE t ({SHORT})") as base:

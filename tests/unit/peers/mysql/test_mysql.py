@@ -1,11 +1,9 @@
 """What only MySQL has: its ways to log in, its settings, its JSON, its columns that are not seen, its compressed log."""
 
-from collections.abc import Iterator
-
 import pymysql._auth
 import pytest
 from tests.servers import mysql
-from tests.unit.peers.mysql.database import Database, changes, chosen, collection_of, database, numbers, story
+from tests.unit.peers.mysql.database import Database, changes, collection_of, database, numbers, story
 
 from syncline.model.errors import PeerChanged, PeerDenied, PeerUnsafe, SynclineError
 from syncline.model.value import Key, Row
@@ -15,19 +13,7 @@ from syncline.peers.mysql import open_peer
 
 ITEMS = "CREATE TABLE t (id int PRIMARY KEY, a varchar(200), j json, u int UNIQUE)"
 
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[mysql.MysqlServer]:
-    """One with global transaction IDs, that takes no table without a primary key."""
-    if mysql.root() is None:
-        pytest.skip("MySQL 8 is not there, and was not fetched")
-    made = mysql.MysqlServer({"gtid-mode": "ON", "enforce-gtid-consistency": "ON", "sql-require-primary-key": "ON"})
-    with chosen(made):
-        yield made
-    made.remove()
-
-
-pytestmark = pytest.mark.usefixtures("server")
+pytestmark = pytest.mark.usefixtures("mysql_server")
 
 
 def _set(base: Database, *statements: str) -> None:
@@ -139,7 +125,7 @@ def test_parts_of_json_values_are_refused_before_and_while_they_are_logged() -> 
     [("", "se:cr/et", False), ("?insecure=true", "se:cr/et", True), ("", "wrong", False), ("?insecure=true", "wrong", True)],
 )
 def test_a_password_is_told_without_tls_and_with_a_certificate_that_proves_nothing(
-    server: mysql.MysqlServer, option: str, password: str, tls: bool
+    mysql_server: mysql.MysqlServer, option: str, password: str, tls: bool
 ) -> None:
     """The server does not know it by heart yet, so that it has to be told in whole."""
 
@@ -149,7 +135,7 @@ def test_a_password_is_told_without_tls_and_with_a_certificate_that_proves_nothi
             _set(base, f"CREATE USER {user}@'%' IDENTIFIED WITH caching_sha2_password BY 'se:cr/et'",
                  f"GRANT ALL ON *.* TO {user}@'%'")  # fmt: skip
             secret = password.replace(":", "%3A").replace("/", "%2F")
-            peer = open_peer("my", f"mysql://{user}:{secret}@127.0.0.1:{server.port}/{base.name}{option}")
+            peer = open_peer("my", f"mysql://{user}:{secret}@127.0.0.1:{mysql_server.port}/{base.name}{option}")
             base.peers.append(peer)
             if password == "wrong":
                 with pytest.raises(PeerDenied, match="Access denied"):
@@ -166,15 +152,15 @@ def test_a_password_is_told_without_tls_and_with_a_certificate_that_proves_nothi
 
 
 def test_a_certificate_for_another_name_is_refused_and_a_package_that_is_missing_is_named(
-    server: mysql.MysqlServer, monkeypatch: pytest.MonkeyPatch
+    mysql_server: mysql.MysqlServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def work() -> None:
         async with database(ITEMS) as base:
             user = f"u_{base.name}"
             _set(base, f"CREATE USER {user}@'%' IDENTIFIED WITH caching_sha2_password BY 'secret'")
-            place = f"mysql://{user}:secret@127.0.0.1:{server.port}/{base.name}"
+            place = f"mysql://{user}:secret@127.0.0.1:{mysql_server.port}/{base.name}"
             with pytest.raises(PeerUnsafe, match="does not prove who it is"):
-                await open_peer("my", f"{place}?ssl_ca={server.data / 'ca.pem'}").connect()
+                await open_peer("my", f"{place}?ssl_ca={mysql_server.data / 'ca.pem'}").connect()
             monkeypatch.setattr(pymysql._auth, "_have_cryptography", False)
             with pytest.raises(PeerDenied, match="cryptography"):
                 await open_peer("my", place).connect()
@@ -304,5 +290,25 @@ def test_a_server_that_is_read_only_even_for_its_administrator_is_named() -> Non
             finally:
                 _set(base, "SET GLOBAL super_read_only = OFF", "SET GLOBAL read_only = OFF")
             assert [problem.what for problem in found] == ["this server is read-only"]
+
+    story(work)
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        "p point, a varchar(9) CHARACTER SET latin1, b varchar(9), c text, d text",
+        "p point, a varchar(9) CHARACTER SET latin1, b varchar(9) CHARACTER SET ascii, g geometry, c text, d longblob",
+        "a varchar(9) CHARACTER SET latin1, b varchar(9), p point, c text CHARACTER SET cp1251, d text CHARACTER SET latin1",
+    ],
+)
+def test_texts_beside_geometries_are_read_in_their_own_character_set(columns: str) -> None:
+    async def work() -> None:
+        async with database(f"CREATE TABLE t (id int PRIMARY KEY, {columns})", extra="CHARACTER SET utf8mb4") as base:
+            peer, found = await base.ready("t")
+            base.run("INSERT INTO t (id, p, a, b, c, d) VALUES (1, POINT(1, 2), '\u00e9', 'b', '\u0436', 'd')")
+            read = (await peer.chunk(found["t"], None, 10)).rows[0][1]
+            assert "\u00e9" in read
+            assert [change.after for change in await changes(peer)] == [read]
 
     story(work)

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 import pytest
 from tests.servers import mysql
-from tests.unit.peers.mysql.database import Database, chosen, database, story
+from tests.unit.peers.mysql.database import Database, database, story
 
 from syncline.model.errors import PeerBusy
 from syncline.peers.mysql import quiet
@@ -15,17 +15,6 @@ from syncline.peers.mysql.quiet import Logged, untouched
 
 TABLES = ("CREATE TABLE t (id int PRIMARY KEY, n int NOT NULL)", "INSERT INTO t VALUES (1, 0), (2, 0)")
 ROWS = (((1,), (1, 0)), ((2,), (2, 0)))
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[mysql.MysqlServer]:
-    """One on which nothing was ever prepared."""
-    if mysql.root() is None:
-        pytest.skip("MySQL 8 is not there, and was not fetched")
-    made = mysql.MysqlServer()
-    with chosen(made):
-        yield made
-    made.remove()
 
 
 def _group(table: str, *more: tuple[str, str]) -> list[tuple[str, str]]:
@@ -70,7 +59,7 @@ def _written(base: Database) -> Iterator[None]:
 
 
 def test_a_table_that_is_being_written_all_the_time_is_read_at_once(
-    server: mysql.MysqlServer, monkeypatch: pytest.MonkeyPatch
+    mysql_server: mysql.MysqlServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(quiet, "ROUNDS", 1)
 
@@ -84,7 +73,7 @@ def test_a_table_that_is_being_written_all_the_time_is_read_at_once(
     story(work)
 
 
-def test_where_nothing_is_written_reading_writes_nothing_either(server: mysql.MysqlServer) -> None:
+def test_where_nothing_is_written_reading_writes_nothing_either(mysql_server: mysql.MysqlServer) -> None:
     async def work() -> None:
         async with database(*TABLES) as base:
             peer, found = await base.ready("t")
@@ -99,7 +88,7 @@ def test_where_nothing_is_written_reading_writes_nothing_either(server: mysql.My
 
 @pytest.mark.parametrize("how", ["order", "prepared"])
 def test_where_it_cannot_be_found_out_the_table_is_kept_from_being_written(
-    server: mysql.MysqlServer, how: str, monkeypatch: pytest.MonkeyPatch
+    mysql_server: mysql.MysqlServer, how: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nobody commits in the order of the log, or what was prepared is committed a moment after it was logged."""
     monkeypatch.setattr(quiet, "ROUNDS", 2)
@@ -110,7 +99,7 @@ def test_where_it_cannot_be_found_out_the_table_is_kept_from_being_written(
         async with database(*TABLES) as base:
             peer, found = await base.ready("t")
             if how == "order":
-                server.run(None, "SET GLOBAL binlog_order_commits = OFF")
+                mysql_server.run(None, "SET GLOBAL binlog_order_commits = OFF")
             with _written(base):
                 with pytest.raises(PeerBusy, match="keeping a table from being written"):
                     await peer.chunk(found["t"], None, 10)
@@ -123,17 +112,17 @@ def test_where_it_cannot_be_found_out_the_table_is_kept_from_being_written(
     try:
         story(work)
     finally:
-        server.run(None, "SET GLOBAL binlog_order_commits = ON")
+        mysql_server.run(None, "SET GLOBAL binlog_order_commits = ON")
 
 
-def test_what_the_server_does_not_show_yet_tells_nothing(server: mysql.MysqlServer) -> None:
+def test_what_the_server_does_not_show_yet_tells_nothing(mysql_server: mysql.MysqlServer) -> None:
     async def work() -> None:
         async with database(*TABLES) as base:
             peer, _ = await base.ready("t")
             assert peer._reader is not None
-            file, end = server.run(None, "SHOW MASTER STATUS")[0][:2]
+            file, end = mysql_server.run(None, "SHOW MASTER STATUS")[0][:2]
             base.run("UPDATE t SET n = n + 1")
-            after = Spot(file, int(server.run(None, "SHOW MASTER STATUS")[0][1]))
+            after = Spot(file, int(mysql_server.run(None, "SHOW MASTER STATUS")[0][1]))
 
             async def logged(before: Spot, upto: Spot) -> list[Logged]:
                 assert peer._reader is not None
