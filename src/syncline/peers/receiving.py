@@ -26,6 +26,11 @@ def only_receives(incarnation: str) -> bool:
     return incarnation.startswith(_MARK)
 
 
+def is_broken(incarnation: str) -> bool:
+    """Whether an incarnation is shown with the reason why its history is not whole."""
+    return incarnation.endswith(")")
+
+
 def received(watermark: Offset) -> Position:
     """Where the history of a peer that only receives stands, at this watermark."""
     return Position(watermark)

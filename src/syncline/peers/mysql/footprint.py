@@ -139,12 +139,15 @@ def install(
                 "format = VALUES(format), incarnation = VALUES(incarnation), beat = beat + 1"
             )
             fetch(connection, state, (FORMAT, incarnation))
-        _bring_up_to_date(connection, server, place, collections)
+        current = incarnation if renewed else known[0][0]
+        _bring_up_to_date(connection, server, place, collections, heard=not only_receives(current))
     identity = read_identity(connection, server, place.peer, captures=captures)
     return msgspec.structs.replace(identity, fresh=fresh)
 
 
-def _bring_up_to_date(connection: Connection, server: Server, place: Place, collections: Sequence[Collection]) -> None:
+def _bring_up_to_date(
+    connection: Connection, server: Server, place: Place, collections: Sequence[Collection], *, heard: bool
+) -> None:
     layouts = load_layouts(connection)
     wanted = {collection.name: collection for collection in collections}
     found = catalogs(connection, server, [layout.name for layout in layouts.values()])
@@ -158,7 +161,7 @@ def _bring_up_to_date(connection: Connection, server: Server, place: Place, coll
     for name, collection in wanted.items():
         known = layouts.get(name)
         if known is None or not known.is_for(collection):
-            _capture(connection, server, place, collection, known)
+            _capture(connection, server, place, collection, known, heard=heard)
 
 
 def _require_same_table(place: Place, layout: Layout, collection: Collection) -> None:
@@ -171,12 +174,14 @@ def _require_same_table(place: Place, layout: Layout, collection: Collection) ->
         raise PeerChanged(what, why=why, hint=hint, peer=place.peer, collection=collection.name)
 
 
-def _capture(connection: Connection, server: Server, place: Place, collection: Collection, known: Layout | None) -> None:
+def _capture(
+    connection: Connection, server: Server, place: Place, collection: Collection, known: Layout | None, *, heard: bool
+) -> None:
     columns, key = collection.columns, collection.key
     widths = known.widths if known is not None else ()
     if known is not None and known.columns != columns[: len(known.columns)]:
         raise PeerChanged("a collection's columns were changed", why="columns may only be added at its end", peer=place.peer)
-    if known is not None and len(known.columns) < len(columns):
+    if heard and known is not None and len(known.columns) < len(columns):
         end = history.end_of(connection, server) or Spot("", 0)
         widths = (*widths, (history.major_of(history.file_number(end.file), end.offset), len(known.columns)))
     save_layout(connection, Layout(collection.name, collection.table_at(place.peer), columns, key, widths))

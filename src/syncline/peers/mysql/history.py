@@ -18,6 +18,7 @@ from syncline.peers.mysql.features import HISTORY, Server
 OFFSET_BITS: Final = 40  # of the offset in a file, below the file's number in the major part of a position
 FIRST: Final = 4  # offset of the first event of a file
 _U32: Final = 2**32
+_NO_LOG: Final = 1381  # ER_NO_BINARY_LOGGING
 NO_EVENT: Final = 1220  # ER_ERROR_WHEN_EXECUTING_COMMAND: wrong offset, or the file cannot be read
 
 
@@ -90,8 +91,13 @@ def end_of(connection: Connection, server: Server) -> Spot | None:
 
 
 def files(connection: Connection) -> dict[str, int]:
-    """The files that are there, oldest first, with their sizes."""
-    return {str(row[0]): int(row[1]) for row in fetch(connection, "SHOW BINARY LOGS")}
+    """The files that are there, oldest first, with their sizes; none where the server keeps no binary log."""
+    try:
+        return {str(row[0]): int(row[1]) for row in fetch(connection, "SHOW BINARY LOGS")}
+    except pymysql.err.MySQLError as error:
+        if error.args[0] == _NO_LOG:
+            return {}
+        raise
 
 
 def oldest(connection: Connection) -> Position:
@@ -148,6 +154,8 @@ def trouble(connection: Connection, server: Server, after: Position | None = Non
     if broken:
         return str(broken)
     there = files(connection)
+    if not there:
+        return "the server keeps no binary log any more"
     numbers = {file_number(file) for file in there}
     newest = max(created(connection), default=0)
     if newest and newest not in numbers:
