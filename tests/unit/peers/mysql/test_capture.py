@@ -2,13 +2,12 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import aclosing
 
 import pymysql
 import pytest
-from tests.servers import mysql
-from tests.servers.mariadb import Server, shared
+from tests.servers.mariadb import Server
 from tests.unit.peers.mysql.database import Database, changes, database, numbers, on_each_server, only_mariadb, story
 
 from syncline.model.change import Change, Transaction
@@ -35,66 +34,6 @@ def test_both_images_a_move_and_generated_columns_left_to_the_server() -> None:
             assert (gone.key, come.key, come.after) == ((1,), (2,), (2, "ä", "x" * 100_000))
             assert gone.verdict is not None
             assert gone.verdict.moved == (2,)
-
-    story(work)
-
-
-@pytest.fixture(params=["mariadb", "mysql"])
-def preparing(request: pytest.FixtureRequest) -> Iterator[Server]:
-    """A server on which something is prepared: on MySQL that changes how snapshots begin, so it is not the one of all."""
-    if request.param == "mariadb":
-        yield shared()
-        return
-    if mysql.root() is None:
-        pytest.skip("MySQL 8 is not there, and was not fetched")
-    made = mysql.MysqlServer()
-    yield made
-    made.remove()
-
-
-def test_t2_t3_t5_only_what_was_committed_is_told_and_in_commit_order(preparing: Server) -> None:
-    async def work() -> None:
-        async with database(ITEMS, server=preparing) as base:
-            peer, _ = await base.ready("items")
-            with base.server.connect(base.name) as one, base.server.connect(base.name) as two:
-                first, second = one.cursor(), two.cursor()
-                first.execute("BEGIN")
-                first.execute("INSERT INTO items (id, name) VALUES (1, 'begun first')")
-                second.execute("INSERT INTO items (id, name) VALUES (2, 'committed first')")
-                first.execute("SAVEPOINT s")
-                first.execute("INSERT INTO items (id, name) VALUES (3, 'taken back')")
-                first.execute("ROLLBACK TO s")
-                first.execute("COMMIT")
-                second.execute("BEGIN")
-                second.execute("INSERT INTO items (id, name) VALUES (4, 'never')")
-                second.execute("ROLLBACK")
-                second.execute("BEGIN")
-                second.execute("INSERT INTO items (id, name) VALUES (41, 'logged and taken back')")
-                second.execute("CREATE TEMPORARY TABLE t (n INT)")
-                second.execute("ROLLBACK")
-                second.execute("XA START 'later'")
-                second.execute("INSERT INTO items (id, name) VALUES (5, 'prepared')")
-                second.execute("XA END 'later'")
-                second.execute("XA PREPARE 'later'")
-                with base.server.connect(base.name) as three:
-                    third = three.cursor()
-                    third.execute("XA START 'ne''ver', 'part'")
-                    third.execute("INSERT INTO items (id, name) VALUES (6, 'prepared for nothing')")
-                    third.execute("XA END 'ne''ver', 'part'")
-                    third.execute("XA PREPARE 'ne''ver', 'part'")
-                    third.execute("XA ROLLBACK 'ne''ver', 'part'")
-                    third.execute("XA START 'at once'")
-                    third.execute("INSERT INTO items (id, name) VALUES (7, 'in one phase')")
-                    third.execute("XA END 'at once'")
-                    third.execute("XA COMMIT 'at once' ONE PHASE")
-                between = await captured(peer)
-                assert [change.key for t in between for change in t.changes] == [(2,), (1,), (7,)]
-                second.execute("XA COMMIT 'later'")
-            found = await captured(peer)
-            assert [change.key for t in found for change in t.changes] == [(2,), (1,), (7,), (5,)]
-            assert [t.position for t in found] == sorted({t.position for t in found})
-            rest = await captured(peer, between[-1].position)
-            assert [change.key for t in rest for change in t.changes] == [(5,)], "what was prepared before is looked for"
 
     story(work)
 
