@@ -242,3 +242,21 @@ def test_rows_that_it_brings_along_have_no_say_and_the_plan_says_so(made: Fed, k
     refused = mixed.space.verb("resume", "depot", "--rejoin", "--authority", "depot", code=None)
     assert refused.code == 2
     assert "a peer that only receives cannot be the authority" in refused.text
+
+
+def test_f22_where_nobody_is_heard_any_more_the_binary_log_may_be_switched_off(made: Fed) -> None:
+    server = mariadb.Server()
+    mixed = made("mariadb", server=server, collections=RECEIVES.replace("receive", "both"))
+    mixed.settle()
+    turn(mixed, "both", "receive")
+    server.stop()
+    server.settings = {name: value for name, value in server.settings.items() if "bin" not in name} | {"skip-log-bin": "ON"}
+    server.start()
+    mixed.settle(code=3)
+    assert "keeps no binary log any more" in mixed.space.state("depot")
+    mixed.space.verb("resume", "depot", "--rejoin")
+    mixed.write("hq", "UPDATE customers SET name = 'later' WHERE id = 1")
+    mixed.settle()
+    mixed.assert_equal()
+    mixed.space.verb("teardown", "depot", "--yes")
+    server.remove()
