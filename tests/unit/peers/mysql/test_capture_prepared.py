@@ -1,4 +1,4 @@
-"""Transactions that are prepared (XA), begun first and committed later, or taken back: only what was committed is told, in order."""
+"""Transactions that are prepared (XA), begun first and committed later, or taken back: what was committed is told, in order."""
 
 from collections.abc import Iterator
 
