@@ -12,7 +12,7 @@ SEEDS = range(7000, 7010)
 
 def losing(seed: int, policy: str) -> Options:
     """The options of a seed, with rows lost at the end."""
-    return replace(draw(seed, Product.abilities), losses=policy, chaos_seconds=5.0)
+    return replace(draw(seed, Product.abilities), losses=policy, receivers=(), chaos_seconds=5.0)
 
 
 @pytest.mark.parametrize("policy", POLICIES)
