@@ -27,6 +27,7 @@ from syncline.peers.protocol import Peer
 
 FLUSH_SECONDS = 0.1  # a watermark with no rows is written when nothing else came for so long
 FLUSH_ENTRIES = 2_000  # or when it lags so much
+FLUSH_ROWS = 40_000  # or by so many rows, which the window keeps until every peer has confirmed them
 DRAIN_SECONDS = 0.25  # how long an apply waits for capture to reach the peer's end
 
 Where = tuple[str, Key]
@@ -120,6 +121,7 @@ class Deliver:
         self.cursor = watermark  # considered; everything between the two had nothing for this peer
         self._fingerprint = ""  # of the entry at the cursor
         self._rows = BATCH_ROWS_MIN
+        self._passed = 0  # rows of others between the watermark and the cursor
 
     @property
     def caught_up(self) -> bool:
@@ -163,7 +165,9 @@ class Deliver:
             batch = msgspec.structs.replace(batch, fingerprint=recorded[-1].fingerprint)
         if not batch.rows:
             self.cursor, self._fingerprint = batch.upto, batch.fingerprint
-            if self.cursor - self.watermark >= FLUSH_ENTRIES and not self.caught_up:
+            self._passed += sum(entry.rows for entry in entries)
+            far = self.cursor - self.watermark >= FLUSH_ENTRIES or self._passed >= FLUSH_ROWS
+            if far and not self.caught_up:
                 await self._apply(batch)
             return
         if self._guard.exceeds(batch, monotonic(), self._record.approved):
@@ -177,7 +181,7 @@ class Deliver:
         begun = monotonic()
         applied = await self._peer.apply(batch)
         took = monotonic() - begun
-        self.watermark = self.cursor = batch.upto
+        self.watermark, self.cursor, self._passed = batch.upto, batch.upto, 0
         self._fingerprint = batch.fingerprint
         if applied.refused and not self._peer.features.captures:
             await self._drain(None)  # a peer that keeps no history remembers what it refused until the next batch only

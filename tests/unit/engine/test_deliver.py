@@ -1,7 +1,11 @@
 """Deliver: batches, watermarks without rows, corrections of the origin, rows behind a parked one."""
 
+import asyncio
+
+import pytest
 from tests.unit.engine.stand import Stand
 
+from syncline.engine import deliver
 from syncline.engine.core import Engine
 from syncline.engine.state import ParkedRow
 from syncline.model.entry import Kind
@@ -34,6 +38,24 @@ def test_a_watermark_is_written_where_there_are_no_rows_to_write() -> None:
         count = len(stand.doors["p"].batches)
         await stand.until(lambda: stand.loop.time() > 60, "a minute")
         assert len(stand.doors["p"].batches) == count, "and only once"
+
+    stand.run(story())
+
+
+def test_a_watermark_is_written_after_many_rows_of_others_though_they_never_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The window keeps them until everybody has confirmed them."""
+    monkeypatch.setattr(deliver, "FLUSH_ROWS", 50)
+    stand = Stand("pq")
+
+    async def story() -> None:
+        await stand.begin()
+        count = len(stand.doors["p"].batches)
+        for first in range(0, 400, 10):
+            for key in range(first, first + 10):
+                stand.insert("p", key)
+            await asyncio.sleep(0.03)
+        assert len(stand.doors["p"].batches) >= count + 5
+        await stand.idle()
 
     stand.run(story())
 
