@@ -27,7 +27,7 @@ class MysqlHarness:
 
     def __init__(self, server: Server | None = None) -> None:
         self._server = server or shared()
-        self._exact = self._server.exact_collation
+        self._exact = self._server.EXACT
         self._peers: list[MysqlPeer] = []
         self._databases: dict[str, str] = {}
         self._programs: dict[str, Any] = {}

@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from itertools import count
-from typing import Any, ClassVar, Final
+from typing import Any, Final
 
 import pymysql
 
@@ -32,8 +32,6 @@ _NUMBERS: Final = count(1)
 @dataclass
 class Server(MariadbServer):
     """A server that is fast, and no more durable than a process; of the folder that SYNCLINE_TEST_MARIADB names, if it does."""
-
-    exact_collation: ClassVar = "utf8mb4_nopad_bin"  # that takes no two texts for one
 
     def __post_init__(self) -> None:
         self.settings = _SETTINGS | self.settings

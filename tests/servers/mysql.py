@@ -54,7 +54,8 @@ def _run(folder: Path, *words: str) -> list[str]:
 class MysqlServer(Server):
     """See tests.servers.mariadb.Server; settings as MySQL names them."""
 
-    exact_collation: ClassVar = "utf8mb4_0900_bin"
+    SCHEME: ClassVar = "mysql"
+    EXACT: ClassVar = "utf8mb4_0900_bin"
 
     def __post_init__(self) -> None:
         self._given = dict(self.settings)
@@ -77,16 +78,6 @@ class MysqlServer(Server):
         assert folder is not None, "ask `root` before"
         places = (f"--datadir={self.data}", f"--basedir={folder / 'usr'}", f"--secure-file-priv={self.folder}")
         return _run(folder, "--no-defaults", *places, *words)
-
-    def create(self, name: str) -> str:
-        """Make an empty database; its address."""
-        with self.connect() as connection:
-            connection.cursor().execute(f"CREATE DATABASE {name} CHARACTER SET utf8mb4 COLLATE {self.exact_collation}")
-        return self.url(name)
-
-    def url(self, database: str, *, user: str = "root") -> str:
-        """The address of a database."""
-        return f"mysql://{user}@127.0.0.1:{self.port}/{database}"
 
 
 @cache

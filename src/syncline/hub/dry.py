@@ -8,12 +8,13 @@ from syncline.engine.core import Plan
 from syncline.engine.state import Stage, State
 from syncline.hub.build import Asked
 from syncline.hub.records import key_list
+from syncline.hub.telling import silent_of
 from syncline.mapping.statement import create_table
 from syncline.merge.join import merge_join
 from syncline.model.key import order
 from syncline.model.limits import DIFFERENCES_MAX, SNAPSHOT_ROWS_MAX
 from syncline.model.schema import Collection
-from syncline.model.space import Direction, Space
+from syncline.model.space import Space
 from syncline.model.value import Key, Row, plain
 from syncline.peers.protocol import Peer
 
@@ -82,8 +83,7 @@ async def _compare(
 
 def _authority(plan: Plan, collection: Collection, reference: str, name: str) -> str:
     """Whose rows stand: over one that only receives always the others'."""
-    silent = plan.directions.get(collection.name, {}).get(name) is Direction.RECEIVE
-    return reference if silent else plan.authority.get(collection.name, "")
+    return reference if silent_of(plan, collection.name, [name]) else plan.authority.get(collection.name, "")
 
 
 def _list_conflicts(

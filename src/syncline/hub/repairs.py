@@ -231,6 +231,7 @@ async def _by_keys(
     for collection, marks in wanted:
         peers, name, keys = ground.receivers(collection), collection.name, list(marks)
         part = Rough(collection, rows=await _counted(collection, peers))
+        silent = silent_of(ground.plan, name, [one.name for one in peers])
         for start in range(0, len(keys), REPAIR_ENTRY_ROWS_MAX):
             some = keys[start : start + REPAIR_ENTRY_ROWS_MAX]
             if start % REPAIR_PORTION_ROWS == 0:
@@ -249,7 +250,7 @@ async def _by_keys(
                 elif outcome.left:
                     made.left.append(Left(name, key, outcome.left, outcome.idle))
                 else:
-                    part.add(outcome, classify(rows, told.get(key), silent_of(ground.plan, name, rows)))
+                    part.add(outcome, classify(rows, told.get(key), silent))
             words.forget(some)
         part.found = len(part.planned)
         made.parts.append(part)

@@ -33,7 +33,6 @@ from syncline.model.errors import (
     PeerChanged,
     PeerError,
     PeerRestored,
-    PeerUnsafe,
     SynclineError,
     UsageError,
 )
@@ -252,13 +251,7 @@ class SpaceHub(Archiving):
     async def _require_own(self, name: str, shown: Identity) -> None:
         """Raise PeerUnsafe if another space holds a peer: it would miss what is taken from it."""
         record = (await self.state()).peers.get(name, PeerRecord(name)) if log_exists(self._space.log) else PeerRecord(name)
-        try:
-            require_free(record, shown, session_mark(self._space.name, ""))
-        except PeerUnsafe as held:
-            why = f"{held.why}; what is removed here is gone for that space, too"
-            leave, copy = f"'syncline teardown {name}'", f"'syncline teardown {name} --foreign'"
-            hint = f"let it leave there: {leave} with its own configuration; if that space is gone, or this is a copy: {copy}"
-            raise PeerUnsafe(held.what, why=why, hint=hint, **held.where) from held
+        require_free(record, shown, session_mark(self._space.name, ""))
 
     async def teardown(self, peer: str | None, yes: bool, foreign: bool = False) -> Report:
         """Remove every trace from a peer, or from all. A running hub lets go of a peer first, and cannot let go of all.

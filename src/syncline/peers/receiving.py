@@ -11,6 +11,7 @@ from typing import Final
 from syncline.model import limits
 from syncline.model.change import Refusal, Transaction
 from syncline.model.stamp import Offset, Position
+from syncline.peers.protocol import Identity
 
 _MARK: Final = "received-"
 UNHEARD: Final = "it only received until now, so nobody knows what was written there meanwhile"
@@ -26,9 +27,13 @@ def only_receives(incarnation: str) -> bool:
     return incarnation.startswith(_MARK)
 
 
-def is_broken(incarnation: str) -> bool:
-    """Whether an incarnation is shown with the reason why its history is not whole."""
-    return incarnation.endswith(")")
+def is_captured(identity: Identity, wanted: bool) -> bool:
+    """Whether a peer is captured: if it is wanted so, and where it was set up so, as long as its history is whole.
+
+    An incarnation whose history is not whole is shown with the reason, in parentheses.
+    """
+    shown = identity.incarnation
+    return wanted or not (identity.fresh or only_receives(shown) or shown.endswith(")"))
 
 
 def received(watermark: Offset) -> Position:

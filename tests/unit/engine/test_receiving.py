@@ -103,7 +103,6 @@ def test_nobody_is_filled_from_one_that_only_receives_while_who_has_a_say_rests(
     stand.fill("p", range(5))
 
     async def story() -> None:
-        stand.doors.clear()
         engine = stand.start()
         stand.doors["r"].cut()
         await stand.live("p", "q")

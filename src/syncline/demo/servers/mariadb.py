@@ -43,6 +43,8 @@ class MariadbServer(ServerProcess):
     Settings are named as on the command line: {"binlog-format": "MIXED"}.
     """
 
+    SCHEME: ClassVar = "mariadb"
+    EXACT: ClassVar = "utf8mb4_nopad_bin"  # the collation that takes no two texts for one
     USERS: ClassVar = ("mysql", "nobody")
     REFUSED: ClassVar = (pymysql.err.OperationalError,)
 
@@ -81,9 +83,9 @@ class MariadbServer(ServerProcess):
     def create(self, name: str) -> str:
         """Make an empty database; its address."""
         with self.connect() as connection:
-            connection.cursor().execute(f"CREATE DATABASE {name} CHARACTER SET utf8mb4 COLLATE utf8mb4_nopad_bin")
+            connection.cursor().execute(f"CREATE DATABASE {name} CHARACTER SET utf8mb4 COLLATE {self.EXACT}")
         return self.url(name)
 
     def url(self, database: str, *, user: str = "root") -> str:
         """The address of a database."""
-        return f"mariadb://{user}@127.0.0.1:{self.port}/{database}"
+        return f"{self.SCHEME}://{user}@127.0.0.1:{self.port}/{database}"

@@ -33,7 +33,7 @@ from syncline.peers.mysql.kept import kept_of, made, next_file, read_keeping
 from syncline.peers.mysql.layout import load_layouts
 from syncline.peers.mysql.quiet import Quiet, held
 from syncline.peers.protocol import Applied, Chunk, Digest, Digests, Identity, Kept, Range
-from syncline.peers.receiving import Deliveries, is_broken, only_receives
+from syncline.peers.receiving import Deliveries, is_captured
 from syncline.peers.sessions import Sessions
 
 _T = TypeVar("_T")
@@ -72,10 +72,7 @@ class MysqlPeer(ReadsDigests):
         return self._known(await self._read(look, "connecting"))
 
     def _known(self, identity: Identity) -> Identity:
-        """What was set up to be captured stays so as long as its history is whole, even if its users are not heard any more."""
-        over = identity.fresh or only_receives(identity.incarnation) or is_broken(identity.incarnation)
-        heard = self._to_capture or not over
-        self.features = msgspec.structs.replace(FEATURES, captures=heard)
+        self.features = msgspec.structs.replace(FEATURES, captures=is_captured(identity, self._to_capture))
         return identity
 
     async def inspect(self) -> dict[str, Table]:

@@ -31,7 +31,7 @@ from syncline.peers.postgres.kept import read_kept
 from syncline.peers.postgres.layout import load_layouts
 from syncline.peers.postgres.pulse import Watch, sever
 from syncline.peers.protocol import Applied, Chunk, Identity, Kept
-from syncline.peers.receiving import Deliveries, is_broken, only_receives
+from syncline.peers.receiving import Deliveries, is_captured
 from syncline.peers.sessions import Sessions
 
 _T = TypeVar("_T")
@@ -74,10 +74,7 @@ class PostgresPeer(DigestsInServer):
         return await footprint.read_identity(connection, self.name, captures=self._to_capture)
 
     def _known(self, identity: Identity) -> Identity:
-        """What was set up to be captured stays so as long as its history is whole, even if its users are not heard any more."""
-        over = identity.fresh or only_receives(identity.incarnation) or is_broken(identity.incarnation)
-        heard = self._to_capture or not over
-        self.features = msgspec.structs.replace(FEATURES, captures=heard)
+        self.features = msgspec.structs.replace(FEATURES, captures=is_captured(identity, self._to_capture))
         return identity
 
     async def inspect(self) -> dict[str, Table]:

@@ -48,7 +48,7 @@ def written(statement: str, server: Server) -> str:
         return statement
     ones = "JSON_TABLE(CONCAT('[', REPEAT('0,', {} - 1), '0]'), '$[*]' COLUMNS (seq FOR ORDINALITY)) AS numbers"
     found = re.sub(r"seq_1_to_(\d+)", lambda match: ones.format(match[1]), statement)
-    return found.replace("utf8mb4_nopad_bin", server.exact_collation)
+    return found.replace("utf8mb4_nopad_bin", server.EXACT)
 
 
 _MARIADB: Final = re.compile(
